@@ -1,0 +1,101 @@
+package memory
+
+import (
+	"context"
+	"time"
+
+	"gatehouse/domain/notice"
+	"gatehouse/domain/principal"
+	"gatehouse/domain/throttle"
+)
+
+type counterKey struct {
+	of   throttle.Subject
+	wide bool // from everywhere; then there is no network in of
+}
+
+func countersOf(s throttle.Subject) (network, account counterKey) {
+	return counterKey{of: s}, counterKey{of: throttle.Subject{Account: s.Account}, wide: true}
+}
+
+type attempts struct{ data }
+
+func (t attempts) State(ctx context.Context, of throttle.Subject) (out throttle.State, err error) {
+	network, account := countersOf(of)
+	err = t.read(ctx, func(s *state) error {
+		out = throttle.State{Network: s.counters.rows[network], Account: s.counters.rows[account]}
+		return nil
+	})
+	return out, err
+}
+
+func (t attempts) Save(ctx context.Context, of throttle.Subject, n throttle.State) error {
+	network, account := countersOf(of)
+	return t.write(ctx, func(s *state) error {
+		s.counters.put(network, throttle.Counter{Failures: n.Network.Failures, Last: instant(n.Network.Last)})
+		s.counters.put(account, throttle.Counter{Failures: n.Account.Failures, Last: instant(n.Account.Last)})
+		return nil
+	})
+}
+
+func (t attempts) Purge(ctx context.Context, before time.Time, limit int) (n int, err error) {
+	before = instant(before)
+	err = t.write(ctx, func(s *state) error {
+		n = s.counters.purge(limit, func(c throttle.Counter) bool { return c.Last.Before(before) })
+		return nil
+	})
+	return n, err
+}
+
+type cooldownKey struct {
+	kind   notice.Kind
+	normal string
+}
+
+type cooldowns struct{ data }
+
+func (t cooldowns) Start(ctx context.Context, kind notice.Kind, normal string, now time.Time, ttl time.Duration) (left time.Duration, err error) {
+	now = instant(now)
+	k := cooldownKey{kind, normal}
+	err = t.write(ctx, func(s *state) error {
+		if left = s.cooldowns.rows[k].Sub(now); left <= 0 {
+			left = 0
+			s.cooldowns.put(k, instant(now.Add(ttl)))
+		}
+		return nil
+	})
+	return left, err
+}
+
+func (t cooldowns) Purge(ctx context.Context, now time.Time, limit int) (n int, err error) {
+	now = instant(now)
+	err = t.write(ctx, func(s *state) error {
+		n = s.cooldowns.purge(limit, func(until time.Time) bool { return until.Before(now) })
+		return nil
+	})
+	return n, err
+}
+
+type deviceKey struct {
+	of     principal.ID
+	device string
+}
+
+type devices struct{ data }
+
+func (t devices) Mark(ctx context.Context, of principal.ID, device string, now, since time.Time) (known, any bool, err error) {
+	now, since = instant(now), instant(since)
+	err = t.write(ctx, func(s *state) error {
+		if err := s.needs(of); err != nil {
+			return err
+		}
+		this := deviceKey{of, device}
+		for k, last := range s.devices.rows {
+			any = any || k.of == of
+			known = known || (k == this && !last.Before(since))
+		}
+		s.devices.put(this, now)
+		return nil
+	})
+	return known, any, err
+}
