@@ -56,6 +56,9 @@ func (st *Store) commit(ctx context.Context, fn func(*state) error) error {
 		return failed("begin", ctx.Err())
 	}
 	defer func() { <-st.turn }()
+	if err := ctx.Err(); err != nil { // select may choose either
+		return failed("begin", err)
+	}
 	next := st.committed.Load().fork()
 	if err := fn(next); err != nil {
 		return err
