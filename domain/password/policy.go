@@ -70,8 +70,8 @@ type Policy struct {
 // Subject is what the rules need to know of the account.
 type Subject struct {
 	Name         string
-	Email        string
-	SecondFactor bool // one is on
+	LocalPart    string // of the address
+	SecondFactor bool   // one is on
 }
 
 // Validate tells every mistake in the policy: an unknown profile, a minimum
@@ -173,12 +173,8 @@ func (p Policy) composes(length int) bool {
 
 // isIn reports whether s contains the name or the local part of the address.
 func (of Subject) isIn(s string) bool {
-	local := of.Email
-	if at := strings.LastIndexByte(local, '@'); at >= 0 {
-		local = local[:at]
-	}
 	s = foldCase(s)
-	for _, part := range []string{of.Name, local} {
+	for _, part := range []string{of.Name, of.LocalPart} {
 		part = foldCase(norm.NFC.String(strings.TrimSpace(part)))
 		if utf8.RuneCountInString(part) >= leastIdentity && strings.Contains(s, part) {
 			return true
