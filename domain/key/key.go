@@ -1,0 +1,66 @@
+// Package key holds the keys of the service: what each is for and what state
+// it is in (faults §9.6). Key material never leaves it in print.
+package key
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Purpose says what a key is for.
+type Purpose string
+
+// The purposes.
+const (
+	Signing    Purpose = "signing"     // tokens
+	Encryption Purpose = "encryption"  // wraps the data keys of principals
+	BlindIndex Purpose = "blind_index" // look-up of addresses, throttle and cooldown keys
+)
+
+// Purposes lists every purpose.
+func Purposes() []Purpose { return []Purpose{Signing, Encryption, BlindIndex} }
+
+// State is where a key is in its life.
+type State string
+
+// The states: a next key is published but unused, a retired one only reads.
+const (
+	Next    State = "next"
+	Current State = "current"
+	Retired State = "retired"
+)
+
+// Key is one key of the ring without its material.
+type Key struct {
+	ID        string // random; the kid of a signing key
+	Purpose   Purpose
+	Algorithm string // ES256 or EdDSA, A256GCM, HS256
+	State     State
+	CreatedAt time.Time
+}
+
+// Wrapped is a key as it is stored: readable only with the key it was wrapped
+// under.
+type Wrapped struct {
+	Key
+	Material  []byte // wrapped
+	WrapperID string // of the wrapping key
+}
+
+// Opened is a key that can be used.
+type Opened struct {
+	Key
+	Material Material
+}
+
+// Material is the bytes of a key: 32 random bytes, or a PKCS #8 private key.
+type Material []byte
+
+func (Material) String() string             { return "[key]" }
+func (Material) GoString() string           { return "[key]" }
+func (Material) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[key]")) }
+func (Material) LogValue() slog.Value       { return slog.StringValue("[key]") }
+
+// MarshalText keeps keys out of JSON.
+func (Material) MarshalText() ([]byte, error) { return []byte("[key]"), nil }

@@ -1,0 +1,73 @@
+// Package notice holds the mails Gatehouse owes to people (contract §8): their
+// kinds, and what each one tells.
+package notice
+
+import (
+	"time"
+
+	"gatehouse/domain/client"
+	"gatehouse/domain/email"
+	"gatehouse/domain/principal"
+	"gatehouse/domain/secret"
+)
+
+// Kind selects the words of a mail. Kinds are API.
+type Kind string
+
+// The kinds in use.
+const (
+	EmailVerification  Kind = "email_verification"
+	RegistrationAlert  Kind = "registration_alert"
+	LoginAlert         Kind = "login_alert"
+	PasswordChanged    Kind = "security_alert.password_changed"
+	RefreshTokenReused Kind = "security_alert.refresh_token_reused"
+)
+
+// Kinds lists every kind, for adapters and tests that must cover them all.
+func Kinds() []Kind {
+	return []Kind{EmailVerification, RegistrationAlert, LoginAlert, PasswordChanged, RefreshTokenReused}
+}
+
+// Notice is a mail that will be delivered at least once or be visibly given
+// up. Recipient and language are those of the moment it was promised.
+type Notice struct {
+	ID        string // UUIDv7; makes the Message-ID, the same in every attempt
+	Kind      Kind
+	Principal principal.ID // whose data it holds, "" when it belongs to nobody
+	To        email.Address
+	Name      string // how to address the recipient, "" when unknown
+	Locale    string // canonical language tag
+	CreatedAt time.Time
+	ExpiresAt time.Time // nobody wants it afterwards
+
+	Token secret.Text   // of the link, where the kind has one
+	Valid time.Duration // of the link
+	From  client.Info   // who caused it, where the kind tells
+}
+
+// keep is how long an undelivered notice is worth delivering (faults §8).
+const keep = 24 * time.Hour
+
+// To addresses a notice of a kind to p.
+func To(p *principal.Principal, kind Kind, id, locale string, now time.Time) Notice {
+	return Notice{
+		ID: id, Kind: kind, Principal: p.ID(), To: p.Email(), Name: p.Name(),
+		Locale: locale, CreatedAt: now, ExpiresAt: now.Add(keep),
+	}
+}
+
+// Linking returns a copy that carries the token of a link which is good for
+// ttl; the mail is worthless once the link is.
+func (n Notice) Linking(t secret.Text, ttl time.Duration) Notice {
+	n.Token, n.Valid = t, ttl
+	if end := n.CreatedAt.Add(ttl); end.Before(n.ExpiresAt) {
+		n.ExpiresAt = end
+	}
+	return n
+}
+
+// CausedBy returns a copy that tells where the request came from.
+func (n Notice) CausedBy(from client.Info) Notice {
+	n.From = from
+	return n
+}

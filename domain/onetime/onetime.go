@@ -1,0 +1,68 @@
+// Package onetime holds what works once: mailed links, and whatever else is
+// stored as a hash and used up by a conditional write.
+package onetime
+
+import (
+	"crypto/sha256"
+	"time"
+
+	"gatehouse/domain/email"
+	"gatehouse/domain/principal"
+	"gatehouse/domain/secret"
+	"gatehouse/domain/session"
+)
+
+// Kind tells items apart: an item works only as what it was made for.
+type Kind string
+
+// The kinds. Challenges and reset links are voided by events that are built
+// already.
+const (
+	EmailVerification Kind = "email_verification"
+	PasswordReset     Kind = "password_reset"
+	Challenge         Kind = "challenge"
+)
+
+// Hash is what is stored of an opaque secret of 256 random bits.
+type Hash [sha256.Size]byte
+
+// HashOf returns the hash of a secret.
+func HashOf(t secret.Text) Hash { return sha256.Sum256([]byte(t.Reveal())) }
+
+// Item is a stored one-time item.
+type Item struct {
+	Hash      Hash
+	Kind      Kind
+	Principal principal.ID
+	Session   session.ID    // that asked for it, "" if none
+	Address   email.Address // what an e-mail verification proves
+	CreatedAt time.Time
+	ExpiresAt time.Time
+	UsedAt    time.Time // zero while unused
+	VoidedAt  time.Time // zero unless something else made it worthless
+}
+
+// State is what an item is worth.
+type State int
+
+// The states. Expiry counts before everything else but voiding: a link that
+// was superseded is unknown to its owner.
+const (
+	Usable State = iota
+	Expired
+	Used
+	Voided
+)
+
+// State returns what the item is worth at now.
+func (i Item) State(now time.Time) State {
+	switch {
+	case !i.UsedAt.IsZero():
+		return Used
+	case !i.VoidedAt.IsZero():
+		return Voided
+	case !now.Before(i.ExpiresAt):
+		return Expired
+	}
+	return Usable
+}

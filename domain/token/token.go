@@ -1,0 +1,56 @@
+// Package token holds the kinds of signed tokens and what each one claims
+// (contract §5.1). How they are signed and read is the adapter's business.
+package token
+
+import (
+	"time"
+
+	"gatehouse/domain/principal"
+	"gatehouse/domain/session"
+)
+
+// Kind is the typ header of a signed token (RFC 7515 §4.1.9). Only a token of
+// the kind that is asked for is ever accepted.
+type Kind string
+
+// The kinds in use.
+const (
+	Access  Kind = "at+jwt" // RFC 9068
+	Refresh Kind = "rt+jwt"
+	StepUp  Kind = "step-up+jwt"
+)
+
+// Kinds lists every kind, for adapters and tests that must cover them all.
+func Kinds() []Kind { return []Kind{Access, Refresh, StepUp} }
+
+// Claims is what a token says. Issuer and audience belong to the adapter.
+type Claims struct {
+	ID        string // jti (RFC 7519 §4.1.7)
+	Subject   principal.ID
+	Session   session.ID // sid
+	IssuedAt  time.Time  // whole seconds, as ExpiresAt and AuthTime
+	ExpiresAt time.Time
+
+	AMR []string // access and step-up tokens
+
+	// Of access tokens only.
+	Roles    []string
+	Groups   []string
+	ACR      string
+	AuthTime time.Time
+	Gen      int // the principal's token generation at issue
+}
+
+// Lifetimes says how long the tokens last that are not a session themselves.
+type Lifetimes struct {
+	Access, StepUp time.Duration
+}
+
+// PublicKey is one entry of the published key set (RFC 7517).
+type PublicKey struct {
+	ID        string // kid, random
+	Type      string // kty: EC or OKP
+	Curve     string // crv: P-256 or Ed25519
+	X, Y      string // base64url; Y is empty for OKP
+	Algorithm string // alg: ES256 or EdDSA
+}

@@ -1,0 +1,45 @@
+package inbound
+
+import (
+	"gatehouse/domain/principal"
+	"gatehouse/domain/secret"
+	"gatehouse/domain/session"
+	"gatehouse/domain/token"
+)
+
+// Authenticate asks who a request comes from. It is one statement on the
+// database and writes nothing.
+//
+// It is refused with AUTHENTICATION_REQUIRED (no access token),
+// ACCESS_TOKEN_INVALID, ACCESS_TOKEN_EXPIRED (past its end, or revoked) or
+// ACCESS_TOKEN_ALLOWLIST_READING_FAILURE (nobody can tell). A step-up token
+// that is not good is no refusal here: the caller has [session.StepUp] of
+// another value, and whoever needs a proof refuses.
+type Authenticate struct{ AccessToken, StepUpToken secret.Text }
+
+// Access is the answer to [Authenticate].
+type Access struct {
+	Caller session.Caller
+	// Self opens the caller's record as it was read with the access check, so
+	// that who-am-I costs no second statement. It fails as a store would.
+	Self func() (*principal.Principal, error)
+}
+
+// PublicKeys asks for the published key set (RFC 7517).
+type PublicKeys struct{}
+
+// PublicKeySet is the answer to [PublicKeys]: current, next, and old keys
+// until every token they signed has expired.
+type PublicKeySet []token.PublicKey
+
+// Status asks what the tokens of a request are worth. A token that is not good
+// counts as absent.
+type Status struct{ AccessToken, StepUpToken secret.Text }
+
+// StatusReport is the answer to [Status].
+type StatusReport struct {
+	Authenticated bool
+	StepUp        bool       // and the step-up token belongs to the session
+	EmailVerified *bool      // nil for guests and for nobody
+	SessionID     session.ID // "" for nobody
+}

@@ -1,0 +1,94 @@
+package inbound
+
+import (
+	"time"
+
+	"gatehouse/domain/client"
+	"gatehouse/domain/password"
+	"gatehouse/domain/principal"
+	"gatehouse/domain/secret"
+	"gatehouse/domain/session"
+)
+
+// SignIn asks for a session by password (contract A2). The attempt is counted,
+// and the count committed, before it is judged; what an unknown address, a
+// wrong password and an account without password cost and answer is the same.
+//
+// It is refused with TOO_MANY_ATTEMPTS, INVALID_CREDENTIALS, USER_DISABLED
+// (after right credentials only), HASH_FAILURE, INVALID_PRINCIPAL_DOCUMENT or
+// TOKEN_CREATION_FAILURE.
+type SignIn struct {
+	Context
+	Email    string // as typed; no format is asked for
+	Password password.Plain
+}
+
+// SignedIn is a session that has just begun, or goes on with new tokens.
+type SignedIn struct {
+	Principal *principal.Principal
+	SessionID session.ID
+	Tokens    session.Pair
+	Location  *client.Location
+}
+
+// SignOut asks to end the session that a correctly signed access token names,
+// even one past its end, else the refresh token (contract A3). Without a
+// usable token there is nothing to end, which is no error. It fails with
+// DATABASE_FAILURE or POST_COMMIT_SIDE_EFFECT_FAILURE.
+type SignOut struct {
+	Context
+	AccessToken, RefreshToken secret.Text
+}
+
+// Refresh asks for the next pair of tokens (contract A4, §5.5). A token that
+// was rotated within the grace window gets the identical pair again and
+// nothing is written. One rotated longer ago ends the session, and its owner
+// is told; that is committed although the request is refused.
+//
+// It is refused with REFRESH_TOKEN_MISSING, REFRESH_TOKEN_EXPIRED,
+// REFRESH_TOKEN_INVALID or TOKEN_CREATION_FAILURE; a failing database is never
+// reported as an invalid token.
+type Refresh struct {
+	Context      // From.Device: members left empty keep their stored value
+	RefreshToken secret.Text
+}
+
+// StepUp asks for a step-up token (contract A5): users prove their password,
+// guests are believed within a window after their creation.
+//
+// It is refused with PRINCIPAL_NOT_FOUND, SESSION_EXPIRED,
+// STEP_UP_TOKEN_CREATION_FORBIDDEN, NO_PASSWORD_PROVIDER,
+// MISSING_PASSWORD_PARAMETER, TOO_MANY_ATTEMPTS, INVALID_CREDENTIALS,
+// HASH_FAILURE or TOKEN_CREATION_FAILURE.
+type StepUp struct {
+	Context
+	Password password.Plain // Missing when none was sent
+}
+
+// SteppedUp is the answer to [StepUp].
+type SteppedUp struct {
+	Token     secret.Text
+	ExpiresAt time.Time
+}
+
+// ListSessions asks for the caller's live sessions, the calling one first,
+// then the most recently active (contract S1). It is refused with
+// PRINCIPAL_NOT_FOUND.
+type ListSessions struct{ Context }
+
+// Sessions is a list of sessions.
+type Sessions []session.Session
+
+// EndSession asks to end one of the caller's sessions and answers with the
+// remaining ones (contract S3). An id that is no session of the caller changes
+// nothing. It is refused with PRINCIPAL_NOT_FOUND or
+// POST_COMMIT_SIDE_EFFECT_FAILURE.
+type EndSession struct {
+	Context
+	SessionID session.ID
+}
+
+// EndAllSessions asks to end all sessions of the caller, the calling one
+// included (contract S4). It is refused with PRINCIPAL_NOT_FOUND or
+// POST_COMMIT_SIDE_EFFECT_FAILURE.
+type EndAllSessions struct{ Context }

@@ -1,0 +1,167 @@
+package outbound
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"gatehouse/domain/audit"
+	"gatehouse/domain/key"
+	"gatehouse/domain/limit"
+	"gatehouse/domain/notice"
+	"gatehouse/domain/password"
+	"gatehouse/domain/principal"
+	"gatehouse/domain/secret"
+	"gatehouse/domain/session"
+	"gatehouse/domain/token"
+)
+
+// Hasher turns passwords into hashes, few at a time, because each one takes
+// much memory and time (faults §7).
+type Hasher interface {
+	// Admit waits for a turn. It refuses with SERVICE_OVERLOADED when too many
+	// wait already, or too many from one network, so whatever a refusal must
+	// not cost comes after it. Never call it inside a transaction.
+	Admit(ctx context.Context, network string) (Turn, error)
+}
+
+// Turn is the right to hash until Done. Its calls are slow: never make them
+// inside a transaction. They fail with HASH_FAILURE.
+type Turn interface {
+	Hash(p password.Plain) (password.Hash, error)
+	// Matches compares in constant time. An empty h is the hash of nobody: it
+	// costs as much as any other and never matches, nor does a password that
+	// is too long. outdated says that h matches and should be renewed. It
+	// fails on an h that no hasher made, or whose cost is out of bounds.
+	Matches(p password.Plain, h password.Hash) (ok, outdated bool, err error)
+	// Done lets the next one in. More than one call is fine.
+	Done()
+}
+
+// The two ways in which a token can be no good.
+var (
+	ErrTokenInvalid = errors.New("token is not valid")
+	ErrTokenExpired = errors.New("token is past its end")
+)
+
+// Minter signs tokens.
+type Minter interface {
+	// Mint signs what c claims as a token of kind k. It fails with
+	// TOKEN_CREATION_FAILURE.
+	Mint(k token.Kind, c token.Claims) (secret.Text, error)
+}
+
+// Verifier reads tokens.
+type Verifier interface {
+	// Verify returns what t claims if it is a token of kind k that we signed:
+	// ErrTokenInvalid for everything that is wrong with it, ErrTokenExpired if
+	// nothing is but that now is at or past its end; then the claims are
+	// returned all the same. It asks no store and no network. A token has one
+	// spelling.
+	Verify(t secret.Text, k token.Kind, now time.Time) (token.Claims, error)
+}
+
+// KeySet publishes the verification keys.
+type KeySet interface {
+	PublicKeys() []token.PublicKey
+}
+
+// KeyMaker makes new key material.
+type KeyMaker interface {
+	// NewKey returns random material of a purpose, and its algorithm.
+	NewKey(p key.Purpose) (algorithm string, m key.Material, err error)
+}
+
+// KeyWrapper protects the keys of the service at rest (faults §9.2). What was
+// wrapped for one key opens for no other.
+type KeyWrapper interface {
+	// Wrap returns material only Unwrap can read, and the id of the wrapping
+	// key.
+	Wrap(ctx context.Context, k key.Key, m key.Material) (key.Wrapped, error)
+	// Unwrap fails when w was wrapped for another key, under another wrapping
+	// key, or was tampered with.
+	Unwrap(ctx context.Context, w key.Wrapped) (key.Material, error)
+}
+
+// Field names the place of a sealed value. What was sealed for one place
+// opens in no other.
+type Field struct{ Table, Column, Row string }
+
+// DataKey is the key of one principal's data, wrapped. Owner is the
+// principal's id, or "" for what belongs to nobody.
+type DataKey struct {
+	Owner   string
+	Wrapped []byte
+}
+
+// Vault protects personal data at rest (faults §9.3). All its failures are
+// DATABASE_ENCRYPTION_FAILURE, and look alike.
+type Vault interface {
+	// NewDataKey returns a random key for the data of owner.
+	NewDataKey(owner string) (DataKey, error)
+	// Seal encrypts plain for a place.
+	Seal(k DataKey, f Field, plain []byte) ([]byte, error)
+	// Open returns what was sealed for a place.
+	Open(k DataKey, f Field, sealed []byte) ([]byte, error)
+	// Shared is the data key of what belongs to nobody.
+	Shared() DataKey
+	// Index returns a keyed hash of text: equal texts have equal ones, and
+	// nothing else can be told. use separates the hashes of different uses.
+	Index(use, text string) []byte
+}
+
+// Buckets limits requests (contract §1.3).
+type Buckets interface {
+	// Take takes one request out of every bucket, in order. From the first one
+	// that is empty nothing is taken; refused is its index and wait how long
+	// it takes until a request fits. refused is -1 when all had room. A store
+	// that is out of reach never makes a limit unlimited.
+	Take(ctx context.Context, now time.Time, takes ...limit.Take) (refused int, wait time.Duration)
+}
+
+// Mailer delivers one notice.
+type Mailer interface {
+	// Deliver returns nil when the next server, or the mailbox, has taken the
+	// mail. A [DeliveryError] says whether trying again makes sense; any other
+	// error is temporary.
+	Deliver(ctx context.Context, n notice.Notice) error
+}
+
+// DeliveryError is a mail that was not taken. Class is safe to store and log.
+type DeliveryError struct {
+	Class     string
+	Permanent bool // no other attempt can succeed
+	Rejected  bool // permanent for this recipient
+}
+
+// Error returns the class.
+func (e *DeliveryError) Error() string { return "mail not delivered: " + e.Class }
+
+// Revocations tells token caches what no longer counts. What it is told is
+// stored already.
+type Revocations interface {
+	// Propagate returns an error when a cache may go on believing, for its
+	// few seconds, what was revoked.
+	Propagate(ctx context.Context, r Revocation) error
+}
+
+// Revocation is what no longer counts: one session, or when that is "" all
+// sessions and access tokens of a principal but those of Kept.
+type Revocation struct {
+	Principal principal.ID
+	Session   session.ID
+	Kept      session.ID
+}
+
+// Observer watches use cases: one adapter opens spans, another one measures.
+type Observer interface {
+	// Begin is called before a use case, end after it. The use case runs with
+	// the context Begin returns.
+	Begin(ctx context.Context, useCase string) (_ context.Context, end func(err error))
+}
+
+// AuditLog keeps what was asked. It has nobody to complain to: an entry that
+// cannot be kept is the log's own failure to report.
+type AuditLog interface {
+	Record(ctx context.Context, e audit.Entry)
+}

@@ -1,0 +1,179 @@
+package outbound
+
+import (
+	"context"
+	"time"
+
+	"gatehouse/domain/key"
+	"gatehouse/domain/notice"
+	"gatehouse/domain/onetime"
+	"gatehouse/domain/principal"
+	"gatehouse/domain/session"
+	"gatehouse/domain/throttle"
+)
+
+// Principals stores users and guests. Names are readable at rest, addresses
+// are not.
+type Principals interface {
+	// ByID returns ErrNotFound when there is no such principal. Within a
+	// transaction the principal stays locked against others until it ends. One
+	// statement.
+	ByID(ctx context.Context, id principal.ID) (*principal.Principal, error)
+	// ByEmail is as ByID, for the normal form of an address. One statement.
+	ByEmail(ctx context.Context, normal string) (*principal.Principal, error)
+	// Add returns ErrTaken when the id or the address is in use.
+	Add(ctx context.Context, p *principal.Principal) error
+	// Save writes every field and raises the stored version by one. It returns
+	// ErrStale when the stored version is not p's or p is gone, ErrTaken when
+	// its address is another principal's, and never changes p.
+	Save(ctx context.Context, p *principal.Principal) error
+	// Users lists users in the order of their ids, from after on.
+	Users(ctx context.Context, after principal.ID, limit int) ([]*principal.Principal, error)
+	// EnabledAdmins returns the ids of all users with ADMIN who are not
+	// disabled, in order. Within a transaction they stay locked until it ends.
+	EnabledAdmins(ctx context.Context) ([]principal.ID, error)
+}
+
+// Sessions stores sessions. Devices and addresses are unreadable at rest.
+type Sessions interface {
+	Add(ctx context.Context, s session.Session) error
+	// Access reads what the access check needs: the session and the marks of
+	// its principal, without opening anything sealed. It returns ErrNotFound
+	// when there is no such session. One statement.
+	Access(ctx context.Context, id session.ID) (Access, error)
+	// Refreshable is as Access, and finds the pair that the refresh token
+	// presented was exchanged for, if that is younger than the grace window.
+	// One statement.
+	Refreshable(ctx context.Context, id session.ID, presented string, now time.Time) (Access, *session.Pair, error)
+	// Rotate exchanges the refresh token if it is the current one of a live
+	// session, keeps the pair for repetitions, and marks the principal active.
+	// It returns false, and changes nothing, when somebody was faster or the
+	// session is over.
+	Rotate(ctx context.Context, r session.Rotation) (bool, error)
+	// Of lists the sessions of a principal that are live at now, most recently
+	// active first, ties by id. One statement.
+	Of(ctx context.Context, id principal.ID, now time.Time) ([]session.Session, error)
+	// End ends one session of a principal. It returns false when that was no
+	// live session of theirs.
+	End(ctx context.Context, of principal.ID, id session.ID, why session.EndReason, now time.Time) (bool, error)
+	// EndAll ends every session of a principal but keep ("" keeps none).
+	EndAll(ctx context.Context, of principal.ID, keep session.ID, why session.EndReason, now time.Time) error
+	// EndEvery ends every session there is and returns how many.
+	EndEvery(ctx context.Context, why session.EndReason, now time.Time) (int, error)
+	// Purge removes what nobody needs any more, at most limit rows of a kind
+	// at a time: pairs past their grace window, and sessions that ended or
+	// expired before. It returns how many rows went.
+	Purge(ctx context.Context, now, before time.Time, limit int) (int, error)
+}
+
+// Access is a session with the marks of its principal. Session has no client
+// in it, since that would have to be opened.
+type Access struct {
+	Session  session.Session
+	Guest    bool
+	Disabled bool
+	TokenGen int
+	// Open returns the principal as it was read. It fails as
+	// [Principals.ByID] does.
+	Open func() (*principal.Principal, error)
+}
+
+// OneTime stores what works once.
+type OneTime interface {
+	Add(ctx context.Context, i onetime.Item) error
+	// Find returns ErrNotFound for what was never issued or has been purged.
+	Find(ctx context.Context, kind onetime.Kind, h onetime.Hash) (onetime.Item, error)
+	// Use uses an item up. It returns ErrStale unless the item was usable at
+	// now: of any number of callers at once, one wins.
+	Use(ctx context.Context, kind onetime.Kind, h onetime.Hash, now time.Time) error
+	// Void makes the usable items of a kind and principal worthless, but for
+	// those that prove the address whose normal form is keep ("" keeps none).
+	Void(ctx context.Context, of principal.ID, kind onetime.Kind, keep string, now time.Time) error
+	// Purge removes at most limit items that expired before, and returns how
+	// many went.
+	Purge(ctx context.Context, before time.Time, limit int) (int, error)
+}
+
+// Outbox holds notices until a relay has delivered them. Recipients and
+// contents are unreadable at rest, and wiped when a notice is finished.
+type Outbox interface {
+	Add(ctx context.Context, n notice.Notice) error
+	// Claim leases up to limit due notices, oldest due first, to owner until
+	// the given instant and counts an attempt for each. A lease that ran out
+	// is due again. A notice that cannot be opened is returned with Broken set.
+	Claim(ctx context.Context, owner string, now, until time.Time, limit int) ([]Claim, error)
+	// Settle ends a claim. It returns ErrStale when the lease has passed to
+	// somebody else.
+	Settle(ctx context.Context, c Claim, o Outcome) error
+	// Release makes what owner has leased due at once. owner "" releases all
+	// leases: for a start, when nobody else can hold one.
+	Release(ctx context.Context, owner string, now time.Time) error
+	// Backlog tells how much waits.
+	Backlog(ctx context.Context) (Backlog, error)
+	// Purge removes at most limit notices that were delivered before
+	// deliveredBefore or given up before deadBefore.
+	Purge(ctx context.Context, deliveredBefore, deadBefore time.Time, limit int) (int, error)
+}
+
+// Claim is a leased notice.
+type Claim struct {
+	Notice   notice.Notice
+	Owner    string
+	Fence    int   // of the lease; raised by every claim
+	Attempts int   // this one included
+	Broken   error // why the notice cannot be opened, if it cannot
+}
+
+// Outcome is how an attempt to deliver ended: delivered, given up (Dead), or
+// due again at RetryAt.
+type Outcome struct {
+	At      time.Time
+	Dead    bool
+	RetryAt time.Time // zero unless it is to be tried again
+	Error   string    // class of the error, never a server's words
+}
+
+// Backlog is how much the outbox owes.
+type Backlog struct {
+	Queued, Dead int
+	Oldest       time.Time // when the oldest queued notice was promised
+}
+
+// Attempts counts wrong secrets per account and network (contract §7.5).
+type Attempts interface {
+	// State returns the counters of a subject, zero if there are none. Within
+	// a transaction they stay locked until it ends. One statement.
+	State(ctx context.Context, of throttle.Subject) (throttle.State, error)
+	// Save replaces the counters of a subject.
+	Save(ctx context.Context, of throttle.Subject, s throttle.State) error
+	// Purge removes at most limit counters untouched since before.
+	Purge(ctx context.Context, before time.Time, limit int) (int, error)
+}
+
+// Cooldowns keeps mails of one kind to one address apart.
+type Cooldowns interface {
+	// Start begins a cooldown and returns zero, or returns how long the one
+	// that runs still lasts and changes nothing. Of any number of callers at
+	// once, one begins it.
+	Start(ctx context.Context, kind notice.Kind, normal string, now time.Time, ttl time.Duration) (time.Duration, error)
+	// Purge removes at most limit cooldowns that ended before now.
+	Purge(ctx context.Context, now time.Time, limit int) (int, error)
+}
+
+// Devices remembers where a principal has signed in from.
+type Devices interface {
+	// Mark notes a sign-in from a device, and returns whether the same device
+	// signed in since the given instant, and whether any device ever did. What
+	// names the device is unreadable at rest.
+	Mark(ctx context.Context, of principal.ID, device string, now, since time.Time) (known, any bool, err error)
+}
+
+// Keys stores the keys of the service, wrapped.
+type Keys interface {
+	// All lists every key, oldest first, ties by id.
+	All(ctx context.Context) ([]key.Wrapped, error)
+	// Add returns ErrTaken when the id is in use, or when the purpose has a
+	// current key already and k is to be one: of any number of replicas that
+	// start at once, one makes the keys.
+	Add(ctx context.Context, k key.Wrapped) error
+}
