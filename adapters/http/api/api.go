@@ -1,0 +1,125 @@
+// Package api is the HTTP contract as code: the OpenAPI document, the routes
+// and wire types generated from it, and the few types the generator borrows.
+// It owns no policy and no handler: the gate reads the document's extensions,
+// package http serves the operations.
+package api
+
+import (
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"gatehouse/domain/secret"
+)
+
+//go:generate go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2 -config codegen.yaml openapi.yaml
+
+//go:embed openapi.yaml
+var source []byte
+
+// Load parses the document, with its references resolved. Every call returns
+// a document of its own.
+func Load() (*openapi3.T, error) {
+	doc, err := openapi3.NewLoader().LoadFromData(source)
+	if err != nil {
+		return nil, fmt.Errorf("load the api document: %w", err)
+	}
+	return doc, nil
+}
+
+// Document returns the document as it is published: JSON, without what only
+// concerns the generator. Nobody may change it.
+func Document() []byte { return published() }
+
+var published = sync.OnceValue(func() []byte {
+	b, err := publish()
+	if err != nil {
+		panic(err) // the document is part of the binary, and a test publishes it
+	}
+	return b
+})
+
+func publish() ([]byte, error) {
+	doc, err := Load()
+	if err != nil {
+		return nil, err
+	}
+	b, err := doc.MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("publish the api document: %w", err)
+	}
+	var v any
+	if err := json.Unmarshal(b, &v); err != nil {
+		return nil, fmt.Errorf("publish the api document: %w", err)
+	}
+	strip(v)
+	return json.Marshal(v)
+}
+
+// strip removes the extensions that are for the generator or for writing the
+// document.
+func strip(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			strip(e)
+		}
+	case map[string]any:
+		for k, e := range v {
+			if strings.HasPrefix(k, "x-go-") || k == "x-problems" {
+				delete(v, k)
+				continue
+			}
+			strip(e)
+		}
+	}
+}
+
+// Instant is a point in time on the wire: RFC 3339 in UTC with at most six
+// fractional digits, the rest cut off (contract §1.1). It reads any offset.
+type Instant time.Time
+
+// MarshalText fails for years that RFC 3339 cannot write.
+func (t Instant) MarshalText() ([]byte, error) {
+	utc := time.Time(t).UTC()
+	if y := utc.Year(); y < 0 || y > 9999 {
+		return nil, errors.New("instant outside of the years 0 to 9999")
+	}
+	return utc.AppendFormat(nil, "2006-01-02T15:04:05.999999Z"), nil
+}
+
+// UnmarshalText reads RFC 3339 as [time.Time.UnmarshalText] does.
+func (t *Instant) UnmarshalText(b []byte) error {
+	return (*time.Time)(t).UnmarshalText(b)
+}
+
+// List is a list in an answer: perhaps empty, never null.
+type List[T any] []T
+
+// MarshalJSON writes a nil list as an empty one.
+func (l List[T]) MarshalJSON() ([]byte, error) {
+	if l == nil {
+		return []byte("[]"), nil
+	}
+	return json.Marshal([]T(l))
+}
+
+// Array is a [List] that is an answer by itself. Types that are defined from a
+// struct keep the methods of what it embeds; defined from a List they do not.
+type Array[T any] struct{ List[T] }
+
+// RawObject is an answer that is JSON already; a struct as [Array] is.
+type RawObject struct{ json.RawMessage }
+
+// QuerySecret is a secret in the query. The generated wrappers take a struct
+// for an object with members unless it can Bind.
+type QuerySecret struct{ secret.Text }
+
+// Bind never fails.
+func (s *QuerySecret) Bind(text string) error { return s.UnmarshalText([]byte(text)) }
