@@ -89,7 +89,7 @@ func (v *Vault) open(k outbound.DataKey) (dataKey, error) {
 	switch {
 	case !ok || !known:
 		return dataKey{}, errBroken
-	case format == random && k.Owner != "":
+	case format == random:
 		return e.unwrap(k.Owner, rest)
 	case format == derived && k.Owner == "" && len(rest) == 0:
 		return e.shared, nil
