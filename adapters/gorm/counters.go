@@ -1,0 +1,115 @@
+package gorm
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"gatehouse/domain/notice"
+	"gatehouse/domain/principal"
+	"gatehouse/domain/throttle"
+)
+
+type counterRow struct {
+	Key      []byte
+	Failures int
+	Last     instant
+}
+
+type attempts struct{ *conn }
+
+// keysOf come as texts, which can be compared. Accounts and networks hold no
+// NUL, which therefore divides them.
+func (t attempts) keysOf(s throttle.Subject) (account, network string) {
+	return string(t.vault.Index("throttle.account", s.Account)),
+		string(t.vault.Index("throttle.network", s.Account+"\x00"+s.Network))
+}
+
+// State makes the counters where there are none, if it is to lock them: a row
+// that is not there cannot be locked. Everybody locks the account first.
+func (t attempts) State(ctx context.Context, of throttle.Subject) (s throttle.State, err error) {
+	account, network := t.keysOf(of)
+	var rows []counterRow
+	if t.lock {
+		rows, err = returning[counterRow](ctx, t.conn, "lock attempts",
+			"INSERT INTO attempts (key, failures) VALUES (?, 0), (?, 0)"+
+				" ON CONFLICT (key) DO UPDATE SET failures = attempts.failures RETURNING key, failures, last",
+			[]byte(account), []byte(network))
+	} else {
+		rows, err = query[counterRow](ctx, t.conn, "read attempts",
+			"SELECT key, failures, last FROM attempts WHERE key IN (?, ?)", []byte(account), []byte(network))
+	}
+	for _, r := range rows {
+		switch c := (throttle.Counter{Failures: r.Failures, Last: r.Last.Time}); string(r.Key) {
+		case account:
+			s.Account = c
+		case network:
+			s.Network = c
+		}
+	}
+	return s, err
+}
+
+func (t attempts) Save(ctx context.Context, of throttle.Subject, s throttle.State) error {
+	account, network := t.keysOf(of)
+	_, err := t.exec(ctx, "save attempts", "INSERT INTO attempts (key, failures, last) VALUES (?, ?, ?), (?, ?, ?)"+
+		" ON CONFLICT (key) DO UPDATE SET failures = excluded.failures, last = excluded.last",
+		[]byte(account), s.Account.Failures, at(s.Account.Last), []byte(network), s.Network.Failures, at(s.Network.Last))
+	return err
+}
+
+func (t attempts) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
+	return t.purge(ctx, "attempts", "key", "last < ? OR last IS NULL", limit, at(before))
+}
+
+type cooldowns struct{ *conn }
+
+var errRestless = errors.New("cooldown begins and ends all the time")
+
+func (t cooldowns) Start(ctx context.Context, kind notice.Kind, normal string, now time.Time, ttl time.Duration) (time.Duration, error) {
+	const op = "start cooldown"
+	key := t.vault.Index("cooldown", string(kind)+"\x00"+normal)
+	now = at(now).Time
+	for range 3 { // what keeps us from starting may be purged before we read it
+		n, err := t.exec(ctx, op, "INSERT INTO cooldowns (key, until) VALUES (?, ?)"+
+			" ON CONFLICT (key) DO UPDATE SET until = excluded.until WHERE cooldowns.until <= ?",
+			key, at(now.Add(ttl)), at(now))
+		if err != nil || n == 1 {
+			return 0, err
+		}
+		rows, err := returning[struct{ Until instant }](ctx, t.conn, op, "SELECT until FROM cooldowns WHERE key = ?", key)
+		if err != nil {
+			return 0, err
+		}
+		if len(rows) == 1 && rows[0].Until.After(now) {
+			return rows[0].Until.Sub(now), nil
+		}
+	}
+	return 0, classify(op, errRestless)
+}
+
+func (t cooldowns) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
+	return t.purge(ctx, "cooldowns", "key", "until < ?", limit, at(now))
+}
+
+type devices struct{ *conn }
+
+func (t devices) Mark(ctx context.Context, of principal.ID, device string, now, since time.Time) (known, any bool, err error) {
+	key := t.vault.Index("device", string(of)+"\x00"+device)
+	err = t.atomically(ctx, func(c *conn) error {
+		rows, err := query[struct {
+			Same     bool
+			LastSeen instant
+		}](ctx, c, "read devices",
+			"SELECT key = ? AS same, last_seen FROM devices WHERE principal_id = ? ORDER BY 1 DESC LIMIT 1", key, string(of))
+		if err != nil {
+			return err
+		}
+		any = len(rows) == 1
+		known = any && rows[0].Same && !rows[0].LastSeen.Before(at(since).Time)
+		_, err = c.exec(ctx, "mark device", "INSERT INTO devices (principal_id, key, last_seen) VALUES (?, ?, ?)"+
+			" ON CONFLICT (principal_id, key) DO UPDATE SET last_seen = excluded.last_seen", string(of), key, at(now))
+		return err
+	})
+	return known, any, err
+}

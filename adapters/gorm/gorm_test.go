@@ -1,0 +1,73 @@
+package gorm_test
+
+import (
+	"bytes"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"gatehouse/adapters/gorm"
+	"gatehouse/adapters/gorm/pgtest"
+	"gatehouse/adapters/vault"
+	"gatehouse/domain/key"
+	"gatehouse/ports/outbound"
+	"gatehouse/ports/outbound/outboundtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+func TestStoresOnSQLite(t *testing.T) {
+	outboundtest.Stores(t, func(t *testing.T) outbound.UnitOfWork {
+		return gorm.NewStore(open(t, gorm.Config{URL: sqliteURL(t)}), newVault(t))
+	})
+}
+
+func TestStoresOnPostgres(t *testing.T) {
+	outboundtest.Stores(t, func(t *testing.T) outbound.UnitOfWork {
+		return gorm.NewStore(open(t, gorm.Config{URL: pgtest.URL(t)}), newVault(t))
+	})
+}
+
+// databases runs a test on both.
+func databases(t *testing.T, run func(t *testing.T, url string)) {
+	t.Run("sqlite", func(t *testing.T) { run(t, sqliteURL(t)) })
+	t.Run("postgres", func(t *testing.T) { run(t, pgtest.URL(t)) })
+}
+
+func sqliteURL(t *testing.T) string { return "sqlite://" + filepath.Join(t.TempDir(), "gatehouse.db") }
+
+// open returns a database with the current schema.
+func open(t *testing.T, cfg gorm.Config) *gorm.DB {
+	t.Helper()
+	db := openEmpty(t, cfg)
+	must(t, db.Migrate(t.Context()))
+	return db
+}
+
+func openEmpty(t *testing.T, cfg gorm.Config) *gorm.DB {
+	t.Helper()
+	db, err := gorm.Open(t.Context(), cfg)
+	must(t, err)
+	t.Cleanup(func() { must(t, db.Close()) })
+	return db
+}
+
+func newVault(t *testing.T) *vault.Vault {
+	t.Helper()
+	opened := func(p key.Purpose, algorithm string, fill byte) key.Opened {
+		return key.Opened{
+			Key:      key.Key{ID: string(p), Purpose: p, Algorithm: algorithm, State: key.Current, CreatedAt: time.Unix(0, 0)},
+			Material: bytes.Repeat([]byte{fill}, 32),
+		}
+	}
+	v, err := vault.New([]key.Opened{opened(key.Encryption, "A256GCM", 1)}, opened(key.BlindIndex, "HS256", 2))
+	must(t, err)
+	return v
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,105 @@
+package gorm
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// Migration is a step of the schema.
+type Migration struct {
+	Version   int64
+	Name      string
+	AppliedAt time.Time // zero while it is pending
+}
+
+// Migrate applies what is pending, one replica at a time.
+func (db *DB) Migrate(ctx context.Context) error {
+	return db.migrating(func(p *goose.Provider) error {
+		_, err := p.Up(ctx)
+		return err
+	})
+}
+
+// MigrateDown takes the latest step back, with the data it holds. It returns
+// an error when there is none.
+func (db *DB) MigrateDown(ctx context.Context) error {
+	return db.migrating(func(p *goose.Provider) error {
+		_, err := p.Down(ctx)
+		return err
+	})
+}
+
+// Status lists all steps, in order.
+func (db *DB) Status(ctx context.Context) (out []Migration, err error) {
+	err = db.migrating(func(p *goose.Provider) error {
+		all, err := p.Status(ctx)
+		for _, m := range all {
+			out = append(out, Migration{m.Source.Version, path.Base(m.Source.Path), m.AppliedAt})
+		}
+		return err
+	})
+	return out, err
+}
+
+// migrating does without the time limits of our other connections, since a
+// step may take long.
+func (db *DB) migrating(fn func(*goose.Provider) error) (err error) {
+	pool, err := db.write.DB()
+	dialect, name, opts := goose.DialectSQLite3, "sqlite", []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	if db.postgres {
+		if pool, err = postgresPool(db.url, nil); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, pool.Close()) }()
+		l, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
+		if err != nil {
+			return err
+		}
+		dialect, name, opts = goose.DialectPostgres, "postgres", append(opts, goose.WithSessionLocker(l))
+	}
+	if err != nil {
+		return err
+	}
+	files, err := fs.Sub(migrations, "migrations/"+name)
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(dialect, pool, files, opts...)
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	return fn(p)
+}
+
+// SchemaCurrent returns an error when a step is pending. A newer schema is
+// fine: steps keep it usable for the program before.
+func (db *DB) SchemaCurrent(ctx context.Context) error {
+	files, err := fs.Glob(migrations, "migrations/sqlite/*.sql")
+	if err != nil {
+		return err
+	}
+	want, err := goose.NumericComponent(path.Base(files[len(files)-1]))
+	if err != nil {
+		return err
+	}
+	var got int64
+	err = db.read.WithContext(ctx).Raw("SELECT COALESCE(max(version_id), 0) FROM goose_db_version WHERE is_applied").Find(&got).Error
+	if err != nil {
+		return classify("read schema version", err)
+	}
+	if got < want {
+		return fmt.Errorf("the schema is at step %d of %d", got, want)
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package gorm
+
+import (
+	"context"
+	"encoding/hex"
+	"time"
+
+	"gatehouse/domain/email"
+	"gatehouse/domain/onetime"
+	"gatehouse/domain/principal"
+	"gatehouse/domain/session"
+	"gatehouse/ports/outbound"
+)
+
+type itemRow struct {
+	Hash        []byte `gorm:"primaryKey"`
+	Kind        string
+	PrincipalID *string
+	SessionID   *string
+	Address     []byte
+	AddressIdx  []byte
+	CreatedAt   instant
+	ExpiresAt   instant
+	UsedAt      instant
+	VoidedAt    instant
+}
+
+func (itemRow) TableName() string { return "one_time" }
+
+// orNull keeps "" out of columns that refer to something.
+func orNull[T ~string](id T) *string {
+	if id == "" {
+		return nil
+	}
+	return new(string(id))
+}
+
+func orNone(id *string) string {
+	if id == nil {
+		return ""
+	}
+	return *id
+}
+
+type oneTime struct{ *conn }
+
+func (t oneTime) Add(ctx context.Context, i onetime.Item) error {
+	r := itemRow{
+		Hash: i.Hash[:], Kind: string(i.Kind), PrincipalID: orNull(i.Principal), SessionID: orNull(i.Session),
+		CreatedAt: at(i.CreatedAt), ExpiresAt: at(i.ExpiresAt), UsedAt: at(i.UsedAt), VoidedAt: at(i.VoidedAt),
+	}
+	if !i.Address.IsZero() {
+		r.AddressIdx = t.itemIndex(i.Address.Normal())
+		err := t.with(ctx, i.Principal, func(k outbound.DataKey) (err error) {
+			r.Address, err = t.sealText(k, itemField(i.Hash), i.Address.Typed())
+			return err
+		})
+		if err != nil {
+			return unlessMissing("add one-time item", err)
+		}
+	}
+	return t.create(ctx, "add one-time item", &r)
+}
+
+func itemField(h onetime.Hash) outbound.Field {
+	return field("one_time", "address", hex.EncodeToString(h[:]))
+}
+
+func (s *safe) itemIndex(normal string) []byte { return s.vault.Index("one_time.address", normal) }
+
+type foundRow struct {
+	Item    itemRow `gorm:"embedded"`
+	DataKey []byte
+}
+
+const findQuery = "SELECT i.kind, i.principal_id, i.session_id, i.address, i.created_at, i.expires_at, i.used_at, i.voided_at, " +
+	"p.data_key FROM one_time i LEFT JOIN principals p ON p.id = i.principal_id WHERE i.hash = ? AND i.kind = ?"
+
+func (t oneTime) Find(ctx context.Context, kind onetime.Kind, h onetime.Hash) (onetime.Item, error) {
+	found, err := take[foundRow](ctx, t.conn, "find one-time item", findQuery, h[:], string(kind))
+	if err != nil {
+		return onetime.Item{}, err
+	}
+	r := found.Item
+	i := onetime.Item{
+		Hash: h, Kind: kind, Principal: principal.ID(orNone(r.PrincipalID)), Session: session.ID(orNone(r.SessionID)),
+		CreatedAt: r.CreatedAt.Time, ExpiresAt: r.ExpiresAt.Time, UsedAt: r.UsedAt.Time, VoidedAt: r.VoidedAt.Time,
+	}
+	if r.Address == nil {
+		return i, nil
+	}
+	typed, err := t.openText(t.dataKey(string(i.Principal), found.DataKey), itemField(h), r.Address)
+	if err != nil {
+		return onetime.Item{}, err
+	}
+	var ok bool
+	if i.Address, ok = email.Restore(typed); !ok {
+		return onetime.Item{}, broken("read", itemField(h), errNotOurs)
+	}
+	return i, nil
+}
+
+const usable = " AND used_at IS NULL AND voided_at IS NULL AND expires_at > ?"
+
+func (t oneTime) Use(ctx context.Context, kind onetime.Kind, h onetime.Hash, now time.Time) error {
+	n, err := t.exec(ctx, "use one-time item", "UPDATE one_time SET used_at = ? WHERE hash = ? AND kind = ?"+usable,
+		at(now), h[:], string(kind), at(now))
+	if err == nil && n == 0 {
+		return stale("use one-time item")
+	}
+	return err
+}
+
+func (t oneTime) Void(ctx context.Context, of principal.ID, kind onetime.Kind, keep string, now time.Time) error {
+	query := "UPDATE one_time SET voided_at = ? WHERE principal_id = ? AND kind = ?" + usable
+	args := []any{at(now), string(of), string(kind), at(now)}
+	if keep != "" {
+		query += " AND (address_idx IS NULL OR address_idx <> ?)"
+		args = append(args, t.itemIndex(keep))
+	}
+	_, err := t.exec(ctx, "void one-time items", query, args...)
+	return err
+}
+
+func (t oneTime) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
+	return t.purge(ctx, "one_time", "hash", "expires_at < ?", limit, at(before))
+}

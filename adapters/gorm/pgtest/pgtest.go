@@ -1,0 +1,226 @@
+// Package pgtest gives tests a PostgreSQL of their own. It uses the server that
+// GATEHOUSE_TEST_POSTGRES_URL names, else it starts a private one from the
+// programs under /usr/lib/postgresql and throws it away at the end. Only tests
+// import it, and no test is skipped for the want of a server.
+package pgtest
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver
+)
+
+// env names a server that is there already. Its user must be allowed to create
+// schemas.
+const env = "GATEHOUSE_TEST_POSTGRES_URL"
+
+var server struct {
+	once sync.Once
+	url  string
+	err  error
+	stop func()
+}
+
+// Main runs the tests of a package and then stops the server they used:
+//
+//	func TestMain(m *testing.M) { pgtest.Main(m) }
+func Main(m *testing.M) {
+	code := m.Run()
+	if server.stop != nil {
+		server.stop()
+	}
+	os.Exit(code)
+}
+
+// URL returns the URL of an empty schema, which goes when the test ends.
+func URL(t testing.TB) string {
+	t.Helper()
+	server.once.Do(start)
+	if server.err != nil {
+		t.Fatal(server.err)
+	}
+	db, err := sql.Open("pgx", server.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "test_" + strings.ToLower(rand.Text())
+	if _, err := db.ExecContext(t.Context(), "CREATE SCHEMA "+name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_, err := db.ExecContext(context.Background(), "DROP SCHEMA "+name+" CASCADE")
+		if err := errors.Join(err, db.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	u, err := url.Parse(server.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set("search_path", name)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+func start() {
+	if server.url = os.Getenv(env); server.url != "" {
+		return
+	}
+	bin, err := newest()
+	if err != nil {
+		server.err = err
+		return
+	}
+	server.url, server.stop, server.err = run(bin)
+}
+
+// newest returns the folder of the latest server's programs, by number.
+func newest() (string, error) {
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if len(found) == 0 {
+		return "", errors.New("no PostgreSQL here: apt-get install postgresql, or set " + env)
+	}
+	return filepath.Dir(slices.MaxFunc(found, func(a, b string) int { return version(filepath.Dir(a)) - version(filepath.Dir(b)) })), nil
+}
+
+func version(bin string) int {
+	n, _ := strconv.Atoi(filepath.Base(filepath.Dir(bin)))
+	return n
+}
+
+func run(bin string) (at string, stop func(), err error) {
+	home, err := os.MkdirTemp("", "gatehouse-pg-")
+	if err != nil {
+		return "", nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(home)
+		}
+	}()
+	as, err := owner(home)
+	if err != nil {
+		return "", nil, err
+	}
+	data, password := filepath.Join(home, "data"), rand.Text()
+	if err := initialise(bin, data, password, as); err != nil {
+		return "", nil, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return "", nil, err
+	}
+	log, err := os.Create(filepath.Join(home, "log"))
+	if err != nil {
+		return "", nil, err
+	}
+	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", home, "-p", port,
+		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "full_page_writes=off",
+		"-c", "autovacuum=off", "-c", "max_connections=200")
+	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = log, log, as
+	if err := cmd.Start(); err != nil {
+		return "", nil, err
+	}
+	stop = func() {
+		_ = cmd.Process.Signal(syscall.SIGQUIT)
+		_ = cmd.Wait()
+		_ = log.Close()
+		_ = os.RemoveAll(home)
+	}
+	at = fmt.Sprintf("postgres://postgres:%s@127.0.0.1:%s/postgres?sslmode=disable", password, port)
+	if err := ours(at, data); err != nil {
+		said, _ := os.ReadFile(log.Name())
+		stop()
+		return "", nil, fmt.Errorf("%w\n%s", err, said)
+	}
+	return at, stop, nil
+}
+
+// owner gives the folder to who will run the server, which refuses to run for
+// root. The server ends when we do.
+func owner(home string) (*syscall.SysProcAttr, error) {
+	as := &syscall.SysProcAttr{Pdeathsig: syscall.SIGQUIT}
+	if os.Getuid() != 0 {
+		return as, nil
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		return nil, err
+	}
+	uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
+	gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
+	as.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return as, errors.Join(err1, err2, os.Chown(home, int(uid), int(gid)))
+}
+
+// initialise sorts texts as English does where it can, so that nothing relies
+// on the order of bytes without asking for it.
+func initialise(bin, data, password string, as *syscall.SysProcAttr) error {
+	args := []string{
+		"-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync",
+		"-A", "scram-sha-256", "--pwfile=/dev/stdin",
+	}
+	if version(bin) >= 15 {
+		args = append(args, "--locale-provider=icu", "--icu-locale=en")
+	}
+	cmd := exec.Command(filepath.Join(bin, "initdb"), args...)
+	cmd.Stdin, cmd.SysProcAttr = strings.NewReader(password+"\n"), as
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	return nil
+}
+
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, errors.Join(err, l.Close())
+}
+
+// ours waits until the server answers, and makes sure that it is the one we
+// started.
+func ours(at, data string) error {
+	db, err := sql.Open("pgx", at)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for {
+		var dir string
+		err := db.QueryRowContext(ctx, "SHOW data_directory").Scan(&dir)
+		switch {
+		case err == nil && dir == data:
+			return nil
+		case err == nil:
+			return fmt.Errorf("the server on our port works in %s", dir)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the server does not answer: %w", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}

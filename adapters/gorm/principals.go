@@ -1,0 +1,225 @@
+package gorm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"gatehouse/domain/email"
+	"gatehouse/domain/fault"
+	"gatehouse/domain/password"
+	"gatehouse/domain/principal"
+	"gatehouse/ports/outbound"
+)
+
+type principalRow struct {
+	ID            string `gorm:"primaryKey"`
+	Kind          string
+	Name          string
+	Email         []byte
+	EmailIdx      []byte
+	EmailVerified bool
+	Admin         bool
+	Disabled      bool
+	PasswordHash  string
+	Identities    string
+	CredVersion   int
+	TokenGen      int
+	DataKey       []byte `gorm:"<-:create"`
+	CreatedAt     instant
+	LastActive    instant
+	Version       int
+}
+
+func (principalRow) TableName() string { return "principals" }
+
+type identityRow struct {
+	Provider, Subject, PrincipalID string
+}
+
+func (identityRow) TableName() string { return "identities" }
+
+// principalColumns is all that is read of a principal.
+const principalColumns = "p.id, p.kind, p.name, p.email, p.email_verified, p.admin, p.disabled, p.password_hash, " +
+	"p.identities, p.cred_version, p.token_gen, p.data_key, p.created_at, p.last_active, p.version"
+
+// forUpdate leaves foreign keys to p alone: who only refers to a principal
+// does not wait for who changes it.
+const forUpdate = " FOR NO KEY UPDATE OF p"
+
+type principals struct{ *conn }
+
+func (t principals) locking(query string) string {
+	if t.lock {
+		return query + forUpdate
+	}
+	return query
+}
+
+func (t principals) ByID(ctx context.Context, id principal.ID) (*principal.Principal, error) {
+	r, err := take[principalRow](ctx, t.conn, "load principal",
+		t.locking("SELECT "+principalColumns+" FROM principals p WHERE p.id = ?"), string(id))
+	if err != nil {
+		return nil, err
+	}
+	return t.restore(r)
+}
+
+func (t principals) ByEmail(ctx context.Context, normal string) (*principal.Principal, error) {
+	r, err := take[principalRow](ctx, t.conn, "load principal by address",
+		t.locking("SELECT "+principalColumns+" FROM principals p WHERE p.email_idx = ?"), t.emailIndex(normal))
+	if err != nil {
+		return nil, err
+	}
+	p, err := t.restore(r)
+	if err == nil && p.Email().Normal() != normal {
+		return nil, invalid(r.ID, errors.New("found by an address that is not its own"))
+	}
+	return p, err
+}
+
+func (t principals) Add(ctx context.Context, p *principal.Principal) error {
+	s := p.Snapshot()
+	k, err := t.vault.NewDataKey(string(s.ID))
+	if err != nil {
+		return classify("add principal", err)
+	}
+	r, err := t.rowOf(s, k)
+	if err != nil {
+		return err
+	}
+	return t.atomically(ctx, func(c *conn) error {
+		if err := c.create(ctx, "add principal", &r); err != nil {
+			return err
+		}
+		c.remember(s.ID, k.Wrapped)
+		return c.addIdentities(ctx, s)
+	})
+}
+
+func (t principals) Save(ctx context.Context, p *principal.Principal) error {
+	s := p.Snapshot()
+	err := t.atomically(ctx, func(c *conn) error {
+		return c.with(ctx, s.ID, func(k outbound.DataKey) error {
+			r, err := c.rowOf(s, k)
+			if err != nil {
+				return err
+			}
+			return c.save(ctx, s, r)
+		})
+	})
+	if errors.Is(err, outbound.ErrNotFound) {
+		return stale("save principal")
+	}
+	return err
+}
+
+func (c *conn) save(ctx context.Context, s principal.Snapshot, r principalRow) error {
+	r.Version++
+	var rows int64
+	err := c.attempt("save principal", func() error {
+		// Select("*"), or GORM leaves alone what is to be zero.
+		res := c.write.WithContext(ctx).Model(&principalRow{}).
+			Where("id = ? AND version = ?", r.ID, s.Version).Select("*").Updates(&r)
+		rows = res.RowsAffected
+		return res.Error
+	})
+	if err != nil {
+		return err
+	}
+	if rows == 0 {
+		return stale("save principal")
+	}
+	if _, err := c.exec(ctx, "save identities", "DELETE FROM identities WHERE principal_id = ?", r.ID); err != nil {
+		return err
+	}
+	return c.addIdentities(ctx, s)
+}
+
+func stale(op string) error { return fmt.Errorf("%s: %w", op, outbound.ErrStale) }
+
+func (c *conn) addIdentities(ctx context.Context, s principal.Snapshot) error {
+	if len(s.Identities) == 0 {
+		return nil
+	}
+	rows := make([]identityRow, len(s.Identities))
+	for i, id := range s.Identities {
+		rows[i] = identityRow{id.Provider, id.Subject, string(s.ID)}
+	}
+	return c.create(ctx, "save identities", &rows)
+}
+
+func (t principals) Users(ctx context.Context, after principal.ID, limit int) ([]*principal.Principal, error) {
+	rows, err := query[principalRow](ctx, t.conn, "list users",
+		"SELECT "+principalColumns+" FROM principals p WHERE p.kind = 'user' AND p.id > ? ORDER BY p.id LIMIT ?", string(after), limit)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*principal.Principal, len(rows))
+	for i, r := range rows {
+		if out[i], err = t.restore(r); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (t principals) EnabledAdmins(ctx context.Context) ([]principal.ID, error) {
+	return query[principal.ID](ctx, t.conn, "list admins",
+		t.locking("SELECT p.id FROM principals p WHERE p.admin AND NOT p.disabled ORDER BY p.id"))
+}
+
+func (s *safe) emailIndex(normal string) []byte { return s.vault.Index("email", normal) }
+
+func (s *safe) rowOf(p principal.Snapshot, k outbound.DataKey) (principalRow, error) {
+	identities, err := json.Marshal(p.Identities)
+	if err != nil {
+		return principalRow{}, invalid(string(p.ID), err)
+	}
+	r := principalRow{
+		ID: string(p.ID), Kind: string(p.Kind), Name: p.Name, EmailVerified: p.EmailVerified,
+		Admin: p.Admin, Disabled: p.Disabled, PasswordHash: p.Hash.Encoded(), Identities: string(identities),
+		CredVersion: p.CredVersion, TokenGen: p.TokenGen, DataKey: k.Wrapped,
+		CreatedAt: at(p.CreatedAt), LastActive: at(p.LastActive), Version: p.Version,
+	}
+	if p.Email.IsZero() {
+		return r, nil
+	}
+	r.EmailIdx = s.emailIndex(p.Email.Normal())
+	r.Email, err = s.sealText(k, field("principals", "email", r.ID), p.Email.Typed())
+	return r, err
+}
+
+// restore also remembers the data key, for whatever is changed next.
+func (s *safe) restore(r principalRow) (*principal.Principal, error) {
+	s.remember(principal.ID(r.ID), r.DataKey)
+	typed, err := s.openText(s.dataKey(r.ID, r.DataKey), field("principals", "email", r.ID), r.Email)
+	if err != nil {
+		return nil, err
+	}
+	out := principal.Snapshot{
+		ID: principal.ID(r.ID), Kind: principal.Kind(r.Kind), Name: r.Name, EmailVerified: r.EmailVerified,
+		Admin: r.Admin, Disabled: r.Disabled, Hash: password.NewHash(r.PasswordHash),
+		CredVersion: r.CredVersion, TokenGen: r.TokenGen,
+		CreatedAt: r.CreatedAt.Time, LastActive: r.LastActive.Time, Version: r.Version,
+	}
+	if err := json.Unmarshal([]byte(r.Identities), &out.Identities); err != nil {
+		return nil, invalid(r.ID, errors.New("identities are not a list of identities"))
+	}
+	if r.Email != nil {
+		ok := false
+		if out.Email, ok = email.Restore(typed); !ok {
+			return nil, invalid(r.ID, errors.New("address is none"))
+		}
+	}
+	p, err := principal.Restore(out)
+	if err != nil {
+		return nil, invalid(r.ID, err)
+	}
+	return p, nil
+}
+
+func invalid(id string, err error) error {
+	return fault.New(fault.InvalidPrincipalDocument).Because(fmt.Errorf("principal %s: %w", id, err))
+}

@@ -1,0 +1,235 @@
+// Package gorm implements the outbound stores on PostgreSQL and SQLite: rows,
+// statements, transactions and migrations. What is personal leaves it sealed
+// by an [outbound.Vault]; which keys there are is not its business.
+package gorm
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+
+	"gatehouse/domain/fault"
+	"gatehouse/ports/outbound"
+)
+
+var _ outbound.UnitOfWork = (*Store)(nil)
+
+// Store is a [outbound.UnitOfWork] on a database.
+type Store struct {
+	db    *DB
+	vault outbound.Vault
+}
+
+// NewStore returns the stores in db. vault opens and seals what is personal.
+func NewStore(db *DB, vault outbound.Vault) *Store { return &Store{db, vault} }
+
+// Within implements [outbound.UnitOfWork].
+func (st *Store) Within(ctx context.Context, fn func(context.Context, outbound.Stores) error) error {
+	return again(func() error {
+		return transact(ctx, st.db.write, &sql.TxOptions{}, func(tx *gorm.DB) error {
+			return fn(ctx, stores(st.inside(tx, st.db.postgres)))
+		})
+	})
+}
+
+// View implements [outbound.UnitOfWork].
+func (st *Store) View(ctx context.Context, fn func(context.Context, outbound.Stores) error) error {
+	opts := &sql.TxOptions{}
+	if st.db.postgres {
+		opts = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+	}
+	return again(func() error {
+		return transact(ctx, st.db.read, opts, func(tx *gorm.DB) error {
+			return fn(ctx, stores(st.inside(tx, false)))
+		})
+	})
+}
+
+// Single implements [outbound.UnitOfWork].
+func (st *Store) Single() outbound.Stores {
+	return stores(&conn{
+		write: st.db.write, read: st.db.read, postgres: st.db.postgres, safe: &safe{vault: st.vault},
+	})
+}
+
+func (st *Store) inside(tx *gorm.DB, lock bool) *conn {
+	return &conn{write: tx, read: tx, postgres: st.db.postgres, inside: true, lock: lock, safe: &safe{vault: st.vault}}
+}
+
+func stores(c *conn) outbound.Stores {
+	return outbound.Stores{
+		Principals: principals{c}, Sessions: sessions{c}, OneTime: oneTime{c}, Outbox: outbox{c},
+		Attempts: attempts{c}, Cooldowns: cooldowns{c}, Devices: devices{c}, Keys: keys{c},
+	}
+}
+
+// conn is what the stores of one transaction, or of none, share.
+type conn struct {
+	write, read *gorm.DB // the same inside a transaction
+	postgres    bool
+	inside      bool // of a transaction
+	lock        bool // rows that are read: SQLite has one writer at a time anyway
+	*safe
+}
+
+// atomically runs fn in the transaction there is, or else in one of its own.
+func (c *conn) atomically(ctx context.Context, fn func(c *conn) error) error {
+	if c.inside {
+		return fn(c)
+	}
+	return again(func() error {
+		return transact(ctx, c.write, &sql.TxOptions{}, func(tx *gorm.DB) error {
+			own := *c
+			own.write, own.read, own.inside = tx, tx, true
+			return fn(&own)
+		})
+	})
+}
+
+// attempt runs one statement, which may be repeated unless a transaction
+// around it is dead then.
+func (c *conn) attempt(op string, statement func() error) error {
+	if c.inside {
+		return classify(op, statement())
+	}
+	return again(func() error { return classify(op, statement()) })
+}
+
+// exec returns how many rows a statement changed.
+func (c *conn) exec(ctx context.Context, op, query string, args ...any) (rows int, err error) {
+	err = c.attempt(op, func() error {
+		res := c.write.WithContext(ctx).Exec(query, values(args)...)
+		rows = int(res.RowsAffected)
+		return res.Error
+	})
+	return rows, err
+}
+
+// blob is bytes as one value. After a parenthesis GORM would take a []byte for
+// a list of numbers.
+type blob []byte
+
+// Value implements [driver.Valuer].
+func (b blob) Value() (driver.Value, error) { return []byte(b), nil }
+
+func values(args []any) []any {
+	out := slices.Clone(args)
+	for i, a := range out {
+		if b, ok := a.([]byte); ok {
+			out[i] = blob(b)
+		}
+	}
+	return out
+}
+
+// create inserts a row, or a slice of them.
+func (c *conn) create(ctx context.Context, op string, rows any) error {
+	return c.attempt(op, func() error { return c.write.WithContext(ctx).Create(rows).Error })
+}
+
+// purge deletes at most limit rows of a table. The condition stands there
+// twice, because Postgres repeats only the outer one on a row that changed
+// while it waited for it.
+func (c *conn) purge(ctx context.Context, table, key, where string, limit int, args ...any) (int, error) {
+	query := fmt.Sprintf("DELETE FROM %[1]s WHERE (%[2]s) IN (SELECT %[2]s FROM %[1]s WHERE %[3]s LIMIT ?) AND (%[3]s)",
+		table, key, where)
+	all := slices.Concat(args, []any{limit}, args)
+	return c.exec(ctx, "purge "+table, query, all...)
+}
+
+// query returns the rows of a statement that only reads.
+func query[T any](ctx context.Context, c *conn, op, query string, args ...any) ([]T, error) {
+	return rowsOf[T](ctx, c, c.read, op, query, args...)
+}
+
+// returning returns the rows of a statement that writes.
+func returning[T any](ctx context.Context, c *conn, op, query string, args ...any) ([]T, error) {
+	return rowsOf[T](ctx, c, c.write, op, query, args...)
+}
+
+// take returns the one row of a statement that only reads, or ErrNotFound.
+func take[T any](ctx context.Context, c *conn, op, sql string, args ...any) (row T, err error) {
+	rows, err := query[T](ctx, c, op, sql, args...)
+	if err != nil {
+		return row, err
+	}
+	if len(rows) == 0 {
+		return row, fmt.Errorf("%s: %w", op, outbound.ErrNotFound)
+	}
+	return rows[0], nil
+}
+
+func rowsOf[T any](ctx context.Context, c *conn, db *gorm.DB, op, query string, args ...any) (rows []T, err error) {
+	err = c.attempt(op, func() error {
+		rows = nil
+		return db.WithContext(ctx).Raw(query, values(args)...).Find(&rows).Error
+	})
+	return rows, err
+}
+
+// longest is how long a transaction may take, so that nothing waits for ever
+// where the caller's context no longer counts.
+const longest = 30 * time.Second
+
+// transact begins and ends with a context that does not end with the caller's,
+// because a connection that is told to roll back after its context has ended
+// is lost. fn's own error is returned as it is, others are classified.
+func transact(ctx context.Context, db *gorm.DB, opts *sql.TxOptions, fn func(tx *gorm.DB) error) error {
+	if err := ctx.Err(); err != nil {
+		return classify("begin", err)
+	}
+	var own error
+	err := db.WithContext(ctx).Connection(func(one *gorm.DB) error {
+		life, cancel := context.WithTimeout(context.WithoutCancel(ctx), longest)
+		defer cancel()
+		tx := one.WithContext(life).Begin(opts)
+		if tx.Error != nil {
+			return tx.Error
+		}
+		defer tx.Rollback() // does nothing after the commit
+		if own = fn(tx); own != nil {
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return tx.Commit().Error
+	})
+	if own != nil {
+		return own
+	}
+	return classify("transaction", err)
+}
+
+// classify turns errors of the library into the port's. op says what was
+// attempted.
+func classify(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	_, known := errors.AsType[*fault.Error](err)
+	switch {
+	case known:
+		return fmt.Errorf("%s: %w", op, err)
+	case errors.Is(err, gorm.ErrDuplicatedKey):
+		return fmt.Errorf("%s: %w", op, outbound.ErrTaken)
+	}
+	return fault.New(fault.DatabaseFailure).Because(fmt.Errorf("%s: %w", op, err))
+}
+
+// again runs fn, and runs it again when the database says that it may succeed
+// then: after a deadlock, a serialization failure, or a change of the schema.
+func again(fn func() error) (err error) {
+	for range 4 {
+		if err = fn(); !passing(err) {
+			return err
+		}
+	}
+	return err
+}
