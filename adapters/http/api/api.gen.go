@@ -374,9 +374,7 @@ type Liveness struct {
 	Status string `json:"status"`
 }
 
-// Locale BCP 47 tag, also with underscores, without regard to case
-//
-// Example: de-AT
+// Locale BCP 47 tag such as `de-AT`, also with underscores, without regard to case
 type Locale = string
 
 // Location Where an address seems to be, from a database on the server
