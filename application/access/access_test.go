@@ -3,6 +3,7 @@ package access_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -226,9 +227,7 @@ func TestStepUpTokensAreJudgedAgainstTheAccessToken(t *testing.T) {
 			if err != nil || got.Caller.StepUp != tc.want {
 				t.Errorf("step-up = %v, %v, want %v", got.Caller.StepUp, err, tc.want)
 			}
-			report, err := access.NewStatusTeller(w.deps(w.store)).Do(t.Context(), inbound.Status{
-				AccessToken: w.mint(t, token.Access, adas()), StepUpToken: tc.token,
-			})
+			report, err := access.StatusTeller{}.Do(t.Context(), inbound.Status{Access: got})
 			if err != nil || report.StepUp != (tc.want == session.StepUpGranted) {
 				t.Errorf("status = %+v, %v", report, err)
 			}
@@ -286,10 +285,6 @@ func TestWhatCannotBeReadIsNeitherGoodNorBad(t *testing.T) {
 			if fault.CodeOf(err) != fault.AccessTokenAllowlistReadingFailure || !errors.Is(err, failure) {
 				t.Errorf("Authenticate = %v", err)
 			}
-			_, err = access.NewStatusTeller(w.deps(ask)).Do(t.Context(), inbound.Status{AccessToken: good})
-			if fault.CodeOf(err) != fault.AccessTokenAllowlistReadingFailure || !errors.Is(err, failure) {
-				t.Errorf("Status = %v", err)
-			}
 		})
 	}
 }
@@ -306,62 +301,34 @@ func TestBadTokensCostNoStatement(t *testing.T) {
 }
 
 func TestStatus(t *testing.T) {
-	nobody := inbound.StatusReport{}
+	broken := errors.New("cannot be opened")
 	for name, tc := range map[string]struct {
-		claims token.Claims
-		kind   token.Kind
-		change func(*testing.T, *world)
+		claims *token.Claims
+		fails  error
 		want   inbound.StatusReport
 	}{
-		"a user":                  {claims: adas(), want: inbound.StatusReport{Authenticated: true, EmailVerified: new(true), SessionID: "s-ada"}},
-		"a guest":                 {claims: guss(), want: inbound.StatusReport{Authenticated: true, SessionID: "s-gus"}},
-		"a token of another kind": {claims: adas(), kind: token.Refresh, want: nobody},
-		"an expired token":        {claims: adas(), change: at(time.Hour), want: nobody},
-		"a session that ended":    {claims: adas(), change: ended, want: nobody},
+		"a user":     {claims: new(adas()), want: inbound.StatusReport{Authenticated: true, EmailVerified: new(true), SessionID: "s-ada"}},
+		"a guest":    {claims: new(guss()), want: inbound.StatusReport{Authenticated: true, SessionID: "s-gus"}},
+		"nobody":     {want: inbound.StatusReport{}},
+		"unreadable": {claims: new(adas()), fails: broken},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			if tc.change != nil {
-				tc.change(t, w)
+			w, a := newWorld(t), inbound.Access{}
+			if tc.claims != nil {
+				var err error
+				a, err = access.NewAuthenticator(w.deps(w.store)).Do(t.Context(), inbound.Authenticate{AccessToken: w.mint(t, token.Access, *tc.claims)})
+				if err != nil {
+					t.Fatal(err)
+				}
 			}
-			kind := token.Access
-			if tc.kind != "" {
-				kind = tc.kind
+			if tc.fails != nil {
+				a.Self = func() (*principal.Principal, error) { return nil, tc.fails }
 			}
-			got, err := access.NewStatusTeller(w.deps(w.store)).Do(t.Context(), inbound.Status{AccessToken: w.mint(t, kind, tc.claims)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			verified, want := got.EmailVerified, tc.want.EmailVerified
-			if (verified == nil) != (want == nil) || (verified != nil && *verified != *want) {
-				t.Errorf("email verified: %v, want %v", verified, want)
-			}
-			got.EmailVerified, tc.want.EmailVerified = nil, nil
-			if got != tc.want {
-				t.Errorf("report = %+v, want %+v", got, tc.want)
+			got, err := access.StatusTeller{}.Do(t.Context(), inbound.Status{Access: a})
+			if !errors.Is(err, tc.fails) || !reflect.DeepEqual(got, tc.want) {
+				t.Errorf("Do = %+v, %v, want %+v", got, err, tc.want)
 			}
 		})
-	}
-}
-
-func TestStatusOfNobody(t *testing.T) {
-	w := newWorld(t)
-	stepUp := w.mint(t, token.StepUp, token.Claims{Subject: "ada", Session: "s-ada", ExpiresAt: noon.Add(time.Hour)})
-	got, err := access.NewStatusTeller(w.deps(w.store)).Do(t.Context(), inbound.Status{StepUpToken: stepUp})
-	if err != nil || got != (inbound.StatusReport{}) {
-		t.Errorf("Do = %+v, %v", got, err)
-	}
-}
-
-func TestStatusFailsWhenTheRecordCannotBeOpened(t *testing.T) {
-	w := newWorld(t)
-	ask := &single{read: outbound.Access{
-		Session: begun("s-ada", "ada"), TokenGen: 7,
-		Open: func() (*principal.Principal, error) { return nil, fault.New(fault.DatabaseEncryptionFailure) },
-	}}
-	got, err := access.NewStatusTeller(w.deps(ask)).Do(t.Context(), inbound.Status{AccessToken: w.mint(t, token.Access, adas())})
-	if fault.CodeOf(err) != fault.DatabaseEncryptionFailure || got != (inbound.StatusReport{}) {
-		t.Errorf("Do = %+v, %v", got, err)
 	}
 }
 

@@ -4,43 +4,30 @@ import (
 	"context"
 	"fmt"
 
-	"gatehouse/domain/fault"
 	"gatehouse/domain/session"
 	"gatehouse/ports/inbound"
 )
 
-var _ inbound.UseCase[inbound.Status, inbound.StatusReport] = (*StatusTeller)(nil)
+var _ inbound.UseCase[inbound.Status, inbound.StatusReport] = StatusTeller{}
 
-// StatusTeller answers [inbound.Status].
-type StatusTeller struct{ a *Authenticator }
-
-// NewStatusTeller returns a StatusTeller, which needs what an [Authenticator]
-// needs.
-func NewStatusTeller(d AuthenticatorDeps) *StatusTeller { return &StatusTeller{NewAuthenticator(d)} }
+// StatusTeller answers [inbound.Status] from what the access check has read.
+type StatusTeller struct{}
 
 // Do implements [inbound.UseCase].
-func (s *StatusTeller) Do(ctx context.Context, in inbound.Status) (inbound.StatusReport, error) {
-	now := s.a.d.Now()
-	c, read, err := s.a.allowed(ctx, in.AccessToken, now)
-	switch fault.CodeOf(err) {
-	case "":
-	case fault.AuthenticationRequired, fault.AccessTokenInvalid, fault.AccessTokenExpired:
+func (StatusTeller) Do(_ context.Context, in inbound.Status) (inbound.StatusReport, error) {
+	caller := in.Access.Caller
+	if caller.IsNobody() {
 		return inbound.StatusReport{}, nil
-	default:
-		return inbound.StatusReport{}, err
 	}
-	report := inbound.StatusReport{
-		Authenticated: true,
-		StepUp:        s.a.stepUp(in.StepUpToken, c, now) == session.StepUpGranted,
-		SessionID:     c.Session,
-	}
-	if read.Guest {
-		return report, nil
-	}
-	p, err := read.Open()
+	p, err := in.Access.Self()
 	if err != nil {
 		return inbound.StatusReport{}, fmt.Errorf("open principal: %w", err)
 	}
-	report.EmailVerified = new(p.EmailVerified())
+	report := inbound.StatusReport{
+		Authenticated: true, StepUp: caller.StepUp == session.StepUpGranted, SessionID: caller.SessionID,
+	}
+	if !p.IsGuest() {
+		report.EmailVerified = new(p.EmailVerified())
+	}
 	return report, nil
 }

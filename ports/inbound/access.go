@@ -32,9 +32,10 @@ type PublicKeys struct{}
 // until every token they signed has expired.
 type PublicKeySet []token.PublicKey
 
-// Status asks what the tokens of a request are worth. A token that is not good
-// counts as absent.
-type Status struct{ AccessToken, StepUpToken secret.Text }
+// Status asks what the tokens of a request are worth (contract A6), which the
+// access check has found out: tokens that are not good counted as absent
+// there, so that Access may be nobody's.
+type Status struct{ Access Access }
 
 // StatusReport is the answer to [Status].
 type StatusReport struct {

@@ -1,0 +1,90 @@
+package http
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"strings"
+
+	"github.com/mileusna/useragent"
+
+	"gatehouse/domain/client"
+)
+
+// peers are the proxies whose word about a request counts.
+type peers []netip.Prefix
+
+func (p peers) trust(ip netip.Addr) bool {
+	for _, prefix := range p {
+		if prefix.Contains(ip.Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+// address returns the client's address: the socket's, or if that is a trusted
+// proxy's the right-most X-Forwarded-For entry that is not. No other header is
+// read, and what is no address ends the search (contract §1.1).
+func (p peers) address(r *http.Request) client.Address {
+	ip := socket(r)
+	if !p.trust(ip) {
+		return client.NewAddress(ip)
+	}
+	entries := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(entries) - 1; i >= 0; i-- {
+		next, err := netip.ParseAddr(strings.TrimSpace(entries[i]))
+		if err != nil {
+			break
+		}
+		if ip = next; !p.trust(ip) {
+			break
+		}
+	}
+	return client.NewAddress(ip)
+}
+
+func socket(r *http.Request) netip.Addr {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ip
+}
+
+var goodRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// requestID takes over the id a trusted proxy has given, else makes one.
+func (p peers) requestID(r *http.Request, newID func() string) string {
+	if id := r.Header.Get("X-Request-Id"); p.trust(socket(r)) && goodRequestID.MatchString(id) {
+		return id
+	}
+	return newID()
+}
+
+// maxUserAgent is as much of a User-Agent as is looked at.
+const maxUserAgent = 512
+
+// deviceOf guesses labels from the User-Agent. They are for lists and alerts;
+// nothing is decided by them.
+func deviceOf(r *http.Request) client.Device {
+	ua := r.UserAgent()
+	if len(ua) > maxUserAgent {
+		ua = ua[:maxUserAgent]
+	}
+	parsed := useragent.Parse(ua)
+	return client.Device{Browser: label(parsed.Name), OS: label(parsed.OS)}
+}
+
+func label(s string) string {
+	l, broken := client.Label(strings.ToValidUTF8(s, ""))
+	if broken != nil {
+		return ""
+	}
+	return l
+}

@@ -1,0 +1,124 @@
+package http
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"gatehouse/adapters/http/api"
+	"gatehouse/domain/client"
+	"gatehouse/domain/fault"
+	"gatehouse/ports/inbound"
+)
+
+// authentication serves accounts with a password, and their tokens.
+type authentication struct {
+	speaker
+	register inbound.UseCase[inbound.Register, inbound.Done]
+	signIn   inbound.UseCase[inbound.SignIn, inbound.SignedIn]
+	signOut  inbound.UseCase[inbound.SignOut, inbound.Done]
+	refresh  inbound.UseCase[inbound.Refresh, inbound.SignedIn]
+	stepUp   inbound.UseCase[inbound.StepUp, inbound.SteppedUp]
+	status   inbound.UseCase[inbound.Status, inbound.StatusReport]
+}
+
+// Register handles POST /api/auth/register (A1).
+func (h authentication) Register(ctx context.Context, r api.RegisterRequestObject) (api.RegisterResponseObject, error) {
+	_, err := h.register.Do(ctx, inbound.Register{
+		Context:   sceneOf(ctx).origin(client.Device{}),
+		Email:     r.Body.Email,
+		Name:      r.Body.Name,
+		Password:  r.Body.Password,
+		SendEmail: r.Params.SendEmail == nil || *r.Params.SendEmail,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return api.Register200JSONResponse{Success: true}, nil
+}
+
+// Login handles POST /api/auth/login (A2).
+func (h authentication) Login(ctx context.Context, r api.LoginRequestObject) (api.LoginResponseObject, error) {
+	device, err := deviceIn(r.Body.Session, "session.")
+	if blank(r.Body.Email) {
+		err = withBroken(err, "email", fault.RuleNotBlank)
+	}
+	if err != nil {
+		return nil, err
+	}
+	in, err := h.signIn.Do(ctx, inbound.SignIn{Context: sceneOf(ctx).origin(device), Email: r.Body.Email, Password: r.Body.Password})
+	if err != nil {
+		return nil, err
+	}
+	who := principalOf(in.Principal)
+	access, refresh := h.tokens(ctx, in.Tokens)
+	return api.Login200JSONResponse{User: &who, AccessToken: access, RefreshToken: refresh, Location: locationOf(in.Location)}, nil
+}
+
+// Logout handles POST /api/auth/logout (A3). The cookies go even if it fails.
+func (h authentication) Logout(ctx context.Context, _ api.LogoutRequestObject) (api.LogoutResponseObject, error) {
+	s := sceneOf(ctx)
+	h.jar.clearAll(s.answer)
+	_, err := h.signOut.Do(ctx, inbound.SignOut{Context: s.origin(client.Device{}), AccessToken: s.sent.access, RefreshToken: s.sent.named})
+	if err != nil {
+		return nil, err
+	}
+	return api.Logout200JSONResponse{Success: true}, nil
+}
+
+// Refresh handles POST /api/auth/refresh (A4).
+func (h authentication) Refresh(ctx context.Context, r api.RefreshRequestObject) (api.RefreshResponseObject, error) {
+	device, err := deviceIn(r.Body, "")
+	if err != nil {
+		return nil, err
+	}
+	s := sceneOf(ctx)
+	s.from.Device = client.Device{} // what is not stated keeps its stored value
+	in, err := h.refresh.Do(ctx, inbound.Refresh{Context: s.origin(device), RefreshToken: s.sent.refresh})
+	if err != nil {
+		return nil, err
+	}
+	access, refresh := h.tokens(ctx, in.Tokens)
+	return api.Refresh200JSONResponse{User: principalOf(in.Principal), AccessToken: access, RefreshToken: refresh}, nil
+}
+
+// StepUp handles POST /api/auth/step-up (A5).
+func (h authentication) StepUp(ctx context.Context, r api.StepUpRequestObject) (api.StepUpResponseObject, error) {
+	s := sceneOf(ctx)
+	cmd := inbound.StepUp{Context: s.origin(client.Device{})}
+	if r.Body != nil {
+		cmd.Password = r.Body.Password
+	}
+	granted, err := h.stepUp.Do(ctx, cmd)
+	if err != nil {
+		return nil, err
+	}
+	h.jar.set(s.answer, stepUpCookie, granted.Token, granted.ExpiresAt, h.now())
+	return api.StepUp200JSONResponse{StepUpToken: h.repeat(granted.Token)}, nil
+}
+
+// AuthenticationStatus handles GET /api/auth/status (A6).
+func (h authentication) AuthenticationStatus(ctx context.Context, _ api.AuthenticationStatusRequestObject) (api.AuthenticationStatusResponseObject, error) {
+	r, err := h.status.Do(ctx, inbound.Status{Access: sceneOf(ctx).access})
+	if err != nil {
+		return nil, err
+	}
+	return api.AuthenticationStatus200JSONResponse{
+		Authenticated: r.Authenticated, StepUp: r.StepUp, EmailVerified: r.EmailVerified, SessionId: orNull(string(r.SessionID)),
+	}, nil
+}
+
+// withBroken adds a broken rule to an INVALID_REQUEST, or begins one.
+func withBroken(err error, field string, rule fault.Rule) error {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return f.On(field, rule)
+	}
+	return fault.Invalid(field, rule)
+}
+
+func blank(s string) bool { return strings.TrimSpace(s) == "" }
+
+// stands reports whether a change is stored, whatever became of its effects.
+func stands(err error) bool {
+	return err == nil || fault.CodeOf(err) == fault.PostCommitSideEffectFailure
+}

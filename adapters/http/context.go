@@ -1,0 +1,49 @@
+package http
+
+import (
+	"context"
+	"net/http"
+
+	"gatehouse/domain/client"
+	"gatehouse/domain/session"
+	"gatehouse/ports/inbound"
+)
+
+// scene is what the gate learnt about a request before its handler runs. It
+// travels in the context from gate to handler and ends there: commands name
+// their caller, origin and language themselves.
+type scene struct {
+	id     string              // of the request
+	lang   string              // of what is said in the answer
+	locale string              // canonical tag of the mails the request causes
+	from   client.Info         // address, and device by User-Agent
+	sent   credentials         // tokens as sent
+	access inbound.Access      // nobody unless an access token was accepted
+	answer http.ResponseWriter // for cookies
+	gate   *gate               // of the operation, nil before the router has found one
+	code   string              // of the problem that was answered, for the log
+}
+
+type sceneKey struct{}
+
+func withScene(ctx context.Context, s *scene) context.Context {
+	return context.WithValue(ctx, sceneKey{}, s)
+}
+
+// sceneOf returns the scene of a request; outside of one it is empty.
+func sceneOf(ctx context.Context) *scene {
+	if s, ok := ctx.Value(sceneKey{}).(*scene); ok {
+		return s
+	}
+	return &scene{}
+}
+
+// origin is what every command says about where it comes from. The device is
+// the stated one, each missing label taken from the User-Agent.
+func (s *scene) origin(stated client.Device) inbound.Context {
+	from := s.from
+	from.Device = stated.Or(from.Device)
+	return inbound.Context{Caller: s.caller(), From: from, Locale: s.locale}
+}
+
+func (s *scene) caller() session.Caller { return s.access.Caller }

@@ -1,0 +1,88 @@
+package http
+
+import (
+	"net/http"
+	"time"
+
+	"gatehouse/domain/secret"
+	"gatehouse/domain/session"
+)
+
+// The cookie set (contract §5.3). Two of them belong to features that are not
+// built yet; they are cleared, and looked at by the cross-site check, all the
+// same.
+const (
+	accessCookie    = "access_token"
+	refreshCookie   = "refresh_token"
+	stepUpCookie    = "step_up_token"
+	twoFactorCookie = "two_factor_authentication_token"
+	sessionCookie   = "session_token"
+	flowCookie      = "oauth2_flow"
+)
+
+var cookieSet = []string{accessCookie, refreshCookie, stepUpCookie, twoFactorCookie, sessionCookie, flowCookie}
+
+// jar reads and writes the cookies of one installation. With an https base URL
+// they are Secure and have the prefix __Host- (RFC 6265bis §4.1.3.2), and
+// unprefixed ones are ignored.
+type jar struct{ secure bool }
+
+func (j jar) name(of string) string {
+	if j.secure {
+		return "__Host-" + of
+	}
+	return of
+}
+
+// read returns the value of a cookie. Two of one name are unusable: the
+// browser does not say which one is ours.
+func (j jar) read(r *http.Request, name string) secret.Text {
+	switch found := r.CookiesNamed(j.name(name)); len(found) {
+	case 0:
+		return secret.Text{}
+	case 1:
+		if found[0].Value == "" {
+			return secret.Text{}
+		}
+		return secret.New(found[0].Value)
+	}
+	return unusable
+}
+
+// carriesAny reports whether a request has one of the six cookies.
+func (j jar) carriesAny(r *http.Request) bool {
+	for _, name := range cookieSet {
+		if len(r.CookiesNamed(j.name(name))) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (j jar) set(w http.ResponseWriter, name string, value secret.Text, end, now time.Time) {
+	c := j.cookie(name)
+	c.Value = value.Reveal()
+	c.MaxAge = max(1, int(end.Sub(now)/time.Second))
+	http.SetCookie(w, c)
+}
+
+func (j jar) setPair(w http.ResponseWriter, p session.Pair, now time.Time) {
+	j.set(w, accessCookie, p.Access, p.AccessExpires, now)
+	j.set(w, refreshCookie, p.Refresh, p.RefreshExpires, now)
+}
+
+func (j jar) clearAll(w http.ResponseWriter) {
+	for _, name := range cookieSet {
+		c := j.cookie(name)
+		c.MaxAge = -1 // net/http writes Max-Age=0
+		http.SetCookie(w, c)
+	}
+}
+
+func (j jar) cookie(name string) *http.Cookie {
+	c := &http.Cookie{Name: j.name(name), Path: "/", HttpOnly: true, Secure: j.secure, SameSite: http.SameSiteStrictMode}
+	if name == sessionCookie || name == flowCookie {
+		c.SameSite = http.SameSiteLaxMode
+	}
+	return c
+}

@@ -1,0 +1,97 @@
+package http
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"gatehouse/adapters/http/api"
+	"gatehouse/domain/fault"
+)
+
+const problemType = "application/problem+json"
+
+// renderer is the one place where errors become answers. Handlers return
+// errors; they never write them.
+type renderer struct{ d Deps }
+
+func (p renderer) render(err error, c echo.Context) {
+	if c.Response().Committed {
+		p.d.Log.WarnContext(c.Request().Context(), "failed after the answer began", "requestId", sceneOf(c.Request().Context()).id, "err", err)
+		return
+	}
+	s := sceneOf(c.Request().Context())
+	f := s.gate.named(faultIn(err))
+	a := answers[f.Code()]
+	s.code = string(f.Code())
+	if a.status >= http.StatusInternalServerError {
+		p.d.Log.ErrorContext(c.Request().Context(), "request failed", "requestId", s.id, "route", c.Path(), "code", s.code, "err", err)
+	}
+	h := c.Response().Header()
+	if a.status == http.StatusUnauthorized {
+		h.Set(echo.HeaderWWWAuthenticate, challenge(f.Code()))
+	}
+	if a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable {
+		h.Set(echo.HeaderRetryAfter, seconds(f.Wait()))
+	}
+	h.Set("Content-Language", s.lang)
+	h.Set(echo.HeaderContentType, problemType)
+	c.Response().WriteHeader(a.status)
+	if err := json.NewEncoder(c.Response()).Encode(p.problem(f, a, s, c.Request().URL.Path)); err != nil {
+		p.d.Log.WarnContext(c.Request().Context(), "write problem", "requestId", s.id, "err", err)
+	}
+}
+
+// problem tells a fault (RFC 9457). Nothing of its cause is in it.
+func (p renderer) problem(f *fault.Error, a answer, s *scene, path string) api.Problem {
+	out := api.Problem{
+		Type: "/errors/" + string(f.Code()), Title: a.title, Status: a.status, Detail: p.d.Words.Say(s.lang, string(f.Code())),
+		Instance: path, Code: api.Code(f.Code()), Timestamp: api.Instant(p.d.Now()), RequestId: s.id,
+	}
+	for _, v := range f.Broken() {
+		out.Errors = append(out.Errors, api.FieldError{
+			Field: v.Field, Rule: string(v.Rule), Message: p.d.Words.Say(s.lang, "rule."+string(v.Rule)),
+		})
+	}
+	return out
+}
+
+// faultIn returns the outermost fault in err. What Echo refuses becomes one of
+// ours, and what is no fault an INTERNAL_ERROR.
+func faultIn(err error) *fault.Error {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return f
+	}
+	refused, ok := errors.AsType[*echo.HTTPError](err)
+	switch {
+	case !ok:
+		return fault.New(fault.InternalError)
+	case refused.Code == http.StatusNotFound:
+		return fault.New(fault.RouteNotFound)
+	case refused.Code == http.StatusMethodNotAllowed:
+		return fault.New(fault.MethodNotAllowed)
+	case refused.Code < http.StatusInternalServerError:
+		return fault.Invalid("", fault.RuleType)
+	}
+	return fault.New(fault.InternalError)
+}
+
+// challenge is the WWW-Authenticate of a 401 (RFC 6750 §3, RFC 9470 §3).
+func challenge(code fault.Code) string {
+	switch code { //nolint:exhaustive // the others say nothing about a token
+	case fault.AccessTokenExpired, fault.AccessTokenInvalid:
+		return `Bearer error="invalid_token"`
+	case fault.StepUpTokenExpired, fault.StepUpTokenInvalid, fault.StepUpTokenMissing:
+		return `Bearer error="insufficient_user_authentication"`
+	}
+	return "Bearer"
+}
+
+func seconds(d time.Duration) string {
+	return strconv.Itoa(max(1, int(math.Ceil(d.Seconds()))))
+}

@@ -1,0 +1,244 @@
+package http
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/labstack/echo/v4"
+
+	"gatehouse/domain/fault"
+	"gatehouse/domain/limit"
+	"gatehouse/ports/inbound"
+)
+
+// gate stands before one operation and asks what the document says, in the
+// contract's order (§1.2): size, rate limits, cross-site, tokens, role,
+// step-up, and only then the request itself.
+type gate struct {
+	d      Deps
+	route  routers.Route
+	policy policy
+	codes  []string // the faults the operation names
+	locale bool     // whether it takes the parameter locale
+}
+
+// policy is the extension x-gate of an operation.
+type policy struct {
+	Access  access   `json:"access"`
+	Kind    string   `json:"kind"` // decided by the use case; here for the reader
+	StepUp  bool     `json:"stepUp"`
+	Buckets []string `json:"buckets"`
+}
+
+// access is what an operation asks about the access token.
+type access string
+
+const (
+	accessNone      access = "none"
+	accessOptional  access = "optional"       // a bad one counts as absent
+	accessRequired  access = "required"       //
+	accessRefresh   access = "refresh"        // the refresh token, judged by the use case
+	accessAnonymous access = "anonymous-only" // ALREADY_AUTHENTICATED with a good one
+	accessLogout    access = "logout"         // tokens judged by the use case
+)
+
+// ambient are the faults that can come from everywhere.
+var ambient = []string{string(fault.RouteNotFound), string(fault.MethodNotAllowed), string(fault.InternalError)}
+
+// gatesOf makes a gate for every operation of the document, keyed by its id.
+// An operation without a policy is an error: there is no default.
+func gatesOf(doc *openapi3.T, d Deps) (map[string][]echo.MiddlewareFunc, error) {
+	defineFormats()
+	gates := map[string][]echo.MiddlewareFunc{}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			g := &gate{d: d, route: routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op}}
+			if err := g.readPolicy(); err != nil {
+				return nil, fmt.Errorf("%s %s: %w", method, path, err)
+			}
+			gates[op.OperationID] = []echo.MiddlewareFunc{g.middleware}
+		}
+	}
+	return gates, nil
+}
+
+func (g *gate) readPolicy() error {
+	op := g.route.Operation
+	raw, err := json.Marshal(op.Extensions["x-gate"])
+	if err == nil {
+		err = json.Unmarshal(raw, &g.policy)
+	}
+	if err != nil {
+		return fmt.Errorf("read x-gate: %w", err)
+	}
+	known := []access{accessNone, accessOptional, accessRequired, accessRefresh, accessAnonymous, accessLogout}
+	if !slices.Contains(known, g.policy.Access) {
+		return errors.New("x-gate names no known access")
+	}
+	if g.codes, err = codesOf(op); err != nil {
+		return err
+	}
+	g.locale = op.Parameters.GetByInAndName("query", "locale") != nil
+	return nil
+}
+
+func codesOf(op *openapi3.Operation) ([]string, error) {
+	codes := slices.Clone(ambient)
+	for _, r := range op.Responses.Map() {
+		raw, err := json.Marshal(r.Value.Extensions["x-codes"])
+		if err != nil {
+			return nil, fmt.Errorf("read x-codes: %w", err)
+		}
+		var some []string
+		if err := json.Unmarshal(raw, &some); err != nil {
+			return nil, fmt.Errorf("read x-codes: %w", err)
+		}
+		codes = append(codes, some...)
+	}
+	return codes, nil
+}
+
+// named keeps a fault only if the operation names its code: everything else is
+// an INTERNAL_ERROR to the client (contract §1.2).
+func (g *gate) named(f *fault.Error) *fault.Error {
+	if g == nil || slices.Contains(g.codes, string(f.Code())) {
+		return f
+	}
+	return fault.New(fault.InternalError).Because(f)
+}
+
+func (g *gate) middleware(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		s := sceneOf(c.Request().Context())
+		s.gate = g
+		for _, check := range []func(echo.Context, *scene) error{
+			g.onRoute, g.withinSize, g.withinLimits, g.sameSite, g.authenticated, g.steppedUp,
+		} {
+			if err := check(c, s); err != nil {
+				return err
+			}
+		}
+		if err := g.validate(c); err != nil {
+			return err
+		}
+		return next(c)
+	}
+}
+
+// onRoute makes paths exact: the router lets a last parameter match nothing
+// and everything behind it.
+func (g *gate) onRoute(c echo.Context, s *scene) error {
+	for _, v := range c.ParamValues() {
+		if v == "" || strings.ContainsAny(v, `/\`) {
+			s.gate = nil
+			return fault.New(fault.RouteNotFound)
+		}
+	}
+	if locale, bad := g.badLocale(c.Request()); !bad && locale != "" {
+		s.locale, s.lang = locale, g.d.Words.Match(locale)
+	}
+	return nil
+}
+
+// badLocale returns the canonical form of the parameter locale, "" when there
+// is none or the operation does not take one.
+func (g *gate) badLocale(r *http.Request) (canonical string, bad bool) {
+	if !g.locale || !r.URL.Query().Has("locale") {
+		return "", false
+	}
+	canonical, ok := g.d.Words.Canonical(r.URL.Query().Get("locale"))
+	return canonical, !ok
+}
+
+func (g *gate) withinSize(c echo.Context, _ *scene) error {
+	r := c.Request()
+	if g.route.Operation.RequestBody == nil {
+		return nil
+	}
+	if r.ContentLength > g.d.BodyLimit {
+		return fault.New(fault.RequestTooLarge)
+	}
+	r.Body = http.MaxBytesReader(c.Response(), r.Body, g.d.BodyLimit)
+	return nil
+}
+
+func (g *gate) withinLimits(c echo.Context, s *scene) error {
+	takes := make([]limit.Take, 0, len(g.policy.Buckets))
+	for _, b := range g.policy.Buckets {
+		takes = append(takes, limit.Take{Key: b + " " + s.from.Address.Bucket(), Budget: g.d.Limits.of(b)})
+	}
+	refused, wait := g.take(c, takes)
+	if refused < 0 {
+		return nil
+	}
+	if g.policy.Buckets[refused] == loginBucket {
+		return fault.New(fault.IPLoginRateLimitExceeded).RetryIn(wait)
+	}
+	return fault.New(fault.IPRateLimitExceeded).RetryIn(wait)
+}
+
+func (g *gate) take(c echo.Context, takes []limit.Take) (refused int, wait time.Duration) {
+	if !g.d.Limits.Enabled || len(takes) == 0 {
+		return -1, 0
+	}
+	return g.d.Buckets.Take(c.Request().Context(), g.d.Now(), takes...)
+}
+
+func (g *gate) sameSite(c echo.Context, s *scene) error {
+	if err := g.d.origins().sameSite(c.Request(), g.d.jar()); err != nil {
+		return err
+	}
+	s.sent = g.d.Transport.read(c.Request(), g.d.jar())
+	return nil
+}
+
+func (g *gate) authenticated(c echo.Context, s *scene) error {
+	switch g.policy.Access {
+	case accessNone, accessRefresh, accessLogout:
+		return nil
+	case accessOptional, accessRequired, accessAnonymous:
+	}
+	a, err := g.d.Authenticate.Do(c.Request().Context(), inbound.Authenticate{AccessToken: s.sent.access, StepUpToken: s.sent.stepUp})
+	switch {
+	case g.policy.Access == accessAnonymous && err == nil:
+		return fault.New(fault.AlreadyAuthenticated)
+	case g.policy.Access == accessAnonymous:
+		return nil // a token nobody can judge counts as absent (contract §5.2)
+	case g.policy.Access == accessOptional && countsAsAbsent(err):
+		return nil
+	case err != nil:
+		return err
+	}
+	s.access = a
+	return g.withinUserLimit(c, s)
+}
+
+func countsAsAbsent(err error) bool {
+	switch fault.CodeOf(err) { //nolint:exhaustive // every other failure is one
+	case fault.AuthenticationRequired, fault.AccessTokenInvalid, fault.AccessTokenExpired:
+		return true
+	}
+	return false
+}
+
+func (g *gate) withinUserLimit(c echo.Context, s *scene) error {
+	refused, wait := g.take(c, []limit.Take{{Key: "user " + string(s.caller().PrincipalID), Budget: g.d.Limits.User}})
+	if refused >= 0 {
+		return fault.New(fault.UserRateLimitExceeded).RetryIn(wait)
+	}
+	return nil
+}
+
+func (g *gate) steppedUp(_ echo.Context, s *scene) error {
+	if !g.policy.StepUp {
+		return nil
+	}
+	return s.caller().RequireStepUp()
+}

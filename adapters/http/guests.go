@@ -1,0 +1,30 @@
+package http
+
+import (
+	"context"
+
+	"gatehouse/adapters/http/api"
+	"gatehouse/ports/inbound"
+)
+
+// guests serves accounts without an address.
+type guests struct {
+	speaker
+	create inbound.UseCase[inbound.CreateGuest, inbound.SignedIn]
+}
+
+// CreateGuest handles POST /api/guests (G1).
+func (h guests) CreateGuest(ctx context.Context, r api.CreateGuestRequestObject) (api.CreateGuestResponseObject, error) {
+	device, err := deviceIn(r.Body.Session, "session.")
+	if err != nil {
+		return nil, err
+	}
+	in, err := h.create.Do(ctx, inbound.CreateGuest{Context: sceneOf(ctx).origin(device), Name: r.Body.Name})
+	if err != nil {
+		return nil, err
+	}
+	access, refresh := h.tokens(ctx, in.Tokens)
+	return api.CreateGuest200JSONResponse{
+		User: principalOf(in.Principal), AccessToken: access, RefreshToken: refresh, Location: locationOf(in.Location),
+	}, nil
+}

@@ -1,0 +1,46 @@
+package http
+
+import (
+	"context"
+
+	"gatehouse/adapters/http/api"
+	"gatehouse/domain/client"
+	"gatehouse/ports/inbound"
+)
+
+// self serves the caller's own account.
+type self struct {
+	whoAmI inbound.UseCase[inbound.WhoAmI, inbound.Self]
+	update inbound.UseCase[inbound.UpdateSelf, inbound.Self]
+	change inbound.UseCase[inbound.ChangePassword, inbound.Self]
+}
+
+// GetSelf handles GET /api/users/me (P1).
+func (h self) GetSelf(ctx context.Context, _ api.GetSelfRequestObject) (api.GetSelfResponseObject, error) {
+	s := sceneOf(ctx)
+	p, err := h.whoAmI.Do(ctx, inbound.WhoAmI{Context: s.origin(client.Device{}), Access: s.access})
+	if err != nil {
+		return nil, err
+	}
+	return api.GetSelf200JSONResponse(principalOf(p)), nil
+}
+
+// UpdateSelf handles PUT /api/users/me (P2).
+func (h self) UpdateSelf(ctx context.Context, r api.UpdateSelfRequestObject) (api.UpdateSelfResponseObject, error) {
+	p, err := h.update.Do(ctx, inbound.UpdateSelf{Context: sceneOf(ctx).origin(client.Device{}), Name: r.Body.Name})
+	if err != nil {
+		return nil, err
+	}
+	return api.UpdateSelf200JSONResponse(principalOf(p)), nil
+}
+
+// ChangePassword handles PUT /api/users/me/password (P5).
+func (h self) ChangePassword(ctx context.Context, r api.ChangePasswordRequestObject) (api.ChangePasswordResponseObject, error) {
+	p, err := h.change.Do(ctx, inbound.ChangePassword{
+		Context: sceneOf(ctx).origin(client.Device{}), Old: r.Body.OldPassword, New: r.Body.NewPassword,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return api.ChangePassword200JSONResponse(principalOf(p)), nil
+}

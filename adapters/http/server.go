@@ -1,0 +1,266 @@
+// Package http serves the inbound ports over HTTP with Echo, in the terms of
+// the document in package api. It owns routes, headers, cookies, sizes, limits
+// and how a fault is told; it knows no rule of an account.
+package http
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"runtime/debug"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"gatehouse/adapters/http/api"
+	"gatehouse/adapters/http/web"
+	"gatehouse/domain/client"
+	"gatehouse/domain/fault"
+	"gatehouse/domain/limit"
+	"gatehouse/ports/inbound"
+	"gatehouse/ports/outbound"
+)
+
+// Deps are what the server is built from. All are required but Mailbox.
+type Deps struct {
+	Authenticate     inbound.UseCase[inbound.Authenticate, inbound.Access]
+	Status           inbound.UseCase[inbound.Status, inbound.StatusReport]
+	PublicKeys       inbound.UseCase[inbound.PublicKeys, inbound.PublicKeySet]
+	Register         inbound.UseCase[inbound.Register, inbound.Done]
+	VerifyEmail      inbound.UseCase[inbound.VerifyEmail, inbound.Self]
+	SendVerification inbound.UseCase[inbound.SendVerification, inbound.MailSent]
+	SignIn           inbound.UseCase[inbound.SignIn, inbound.SignedIn]
+	SignOut          inbound.UseCase[inbound.SignOut, inbound.Done]
+	Refresh          inbound.UseCase[inbound.Refresh, inbound.SignedIn]
+	StepUp           inbound.UseCase[inbound.StepUp, inbound.SteppedUp]
+	ListSessions     inbound.UseCase[inbound.ListSessions, inbound.Sessions]
+	EndSession       inbound.UseCase[inbound.EndSession, inbound.Sessions]
+	EndAllSessions   inbound.UseCase[inbound.EndAllSessions, inbound.Done]
+	WhoAmI           inbound.UseCase[inbound.WhoAmI, inbound.Self]
+	UpdateSelf       inbound.UseCase[inbound.UpdateSelf, inbound.Self]
+	ChangePassword   inbound.UseCase[inbound.ChangePassword, inbound.Self]
+	CreateGuest      inbound.UseCase[inbound.CreateGuest, inbound.SignedIn]
+
+	Buckets  outbound.Buckets
+	Words    Words
+	Traffic  Traffic
+	NewID    func() string // request ids (UUIDv7)
+	Now      func() time.Time
+	Log      *slog.Logger
+	Stopping *atomic.Bool // set when the process begins to stop
+
+	BaseURL        *url.URL // the one source of the own origin and of cookie security
+	AllowedOrigins []string
+	TrustedProxies []netip.Prefix
+	BodyLimit      int64 // bytes
+	Transport      Transport
+	Limits         Limits
+	Mailbox        http.Handler // the development mailbox, nil when there is none
+	Development    bool         // serve the API reference page
+}
+
+// Words finds sentences for callers.
+type Words interface {
+	// Best returns the language that comes nearest to the wanted ones.
+	Best(wanted ...string) string
+	// Match returns the language that comes nearest to a tag.
+	Match(tag string) string
+	// Canonical returns the canonical form of a language tag, if it is one.
+	Canonical(tag string) (string, bool)
+	// Say returns the sentence for key.
+	Say(lang, key string) string
+}
+
+// Traffic measures requests.
+type Traffic interface {
+	// Served is told about every answer. route is the pattern, "" when there
+	// was none, and code that of the problem, "" when there was none.
+	Served(route, method string, status int, code string, took time.Duration)
+}
+
+// Limits are the budgets of the three request buckets (contract §1.3).
+type Limits struct {
+	Enabled         bool
+	IP, Login, User limit.Budget
+}
+
+const loginBucket = "login"
+
+func (l Limits) of(bucket string) limit.Budget {
+	if bucket == loginBucket {
+		return l.Login
+	}
+	return l.IP
+}
+
+func (d Deps) jar() jar { return jar{secure: d.BaseURL.Scheme == "https"} }
+
+func (d Deps) origins() origins {
+	return append(origins{d.BaseURL.Scheme + "://" + d.BaseURL.Host}, d.AllowedOrigins...)
+}
+
+// handlers is the whole API: each resource contributes its operations.
+type handlers struct {
+	authentication
+	verification
+	sessions
+	self
+	guests
+	documents
+}
+
+var _ api.StrictServerInterface = handlers{}
+
+// New returns the handler of the public address.
+func New(d Deps) (http.Handler, error) {
+	doc, err := api.Load()
+	if err != nil {
+		return nil, err
+	}
+	gates, err := gatesOf(doc, d)
+	if err != nil {
+		return nil, err
+	}
+	e := newEcho(d)
+	e.Binder = binder{}
+	e.Use(d.shutdownGate, d.origins().cors)
+	say := speaker{d.jar(), d.Transport, d.Now}
+	all := handlers{
+		authentication: authentication{say, d.Register, d.SignIn, d.SignOut, d.Refresh, d.StepUp, d.Status},
+		verification:   verification{d.VerifyEmail, d.SendVerification},
+		sessions:       sessions{say, d.ListSessions, d.EndSession, d.EndAllSessions},
+		self:           self{d.WhoAmI, d.UpdateSelf, d.ChangePassword},
+		guests:         guests{say, d.CreateGuest},
+		documents:      documents{d.PublicKeys},
+	}
+	api.RegisterHandlersWithOptions(e, api.NewStrictHandler(all, nil), api.RegisterHandlersOptions{OperationMiddlewares: gates})
+	if err := mount(e, d); err != nil {
+		return nil, err
+	}
+	return headAsGet(e), nil
+}
+
+// newEcho returns an Echo that answers every request in our terms: headers,
+// problems, log line, and no panic further than its request.
+func newEcho(d Deps) *echo.Echo {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.IPExtractor = echo.ExtractIPDirect() // ours is peers.address; Echo's default believes anybody
+	e.HTTPErrorHandler = renderer{d}.render
+	e.Use(onEveryAnswer(d))
+	return e
+}
+
+// mount adds what is no part of the API: the pages of development mode.
+func mount(e *echo.Echo, d Deps) error {
+	if d.Mailbox != nil {
+		for _, path := range []string{"/dev/mailbox", "/dev/mailbox/messages"} {
+			e.Any(path, echo.WrapHandler(d.Mailbox))
+		}
+	}
+	if !d.Development {
+		return nil
+	}
+	reference, err := web.Reference()
+	if err != nil {
+		return fmt.Errorf("reference page: %w", err)
+	}
+	page := echo.WrapHandler(reference)
+	e.GET("/dev/api", page)
+	e.GET("/dev/api/:asset", page)
+	return nil
+}
+
+// headAsGet answers HEAD wherever GET is answered. net/http, which still knows
+// that it was HEAD, leaves out the body.
+func headAsGet(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			as := *r
+			as.Method = http.MethodGet
+			r = &as
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// onEveryAnswer sets the scene and the headers every answer has, turns a panic
+// into an ordinary failure, and logs one line per request: the route's pattern,
+// never the path, which may hold what is nobody's business.
+func onEveryAnswer(d Deps) echo.MiddlewareFunc {
+	trusted := peers(d.TrustedProxies)
+	https := d.BaseURL.Scheme == "https"
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			r, began := c.Request(), d.Now()
+			s := &scene{
+				id: trusted.requestID(r, d.NewID), lang: d.Words.Best(r.Header.Get("Accept-Language")), answer: c.Response(),
+				from: client.Info{Address: trusted.address(r), Device: deviceOf(r)},
+			}
+			s.locale = s.lang
+			c.SetRequest(r.WithContext(withScene(r.Context(), s)))
+			setHeaders(c.Response().Header(), s.id, https)
+			if err := guarded(next, c); err != nil {
+				c.Error(err)
+			}
+			took := d.Now().Sub(began)
+			d.Log.InfoContext(r.Context(), "request", "requestId", s.id, "method", r.Method, "route", c.Path(),
+				"status", c.Response().Status, "code", s.code, "ms", took.Milliseconds())
+			d.Traffic.Served(c.Path(), r.Method, c.Response().Status, s.code, took)
+			return nil
+		}
+	}
+}
+
+func setHeaders(h http.Header, requestID string, https bool) {
+	h.Set(echo.HeaderXRequestID, requestID)
+	h.Set(echo.HeaderCacheControl, "no-store")
+	h.Set(echo.HeaderXContentTypeOptions, "nosniff")
+	h.Set(echo.HeaderXFrameOptions, "DENY")
+	h.Set(echo.HeaderReferrerPolicy, "no-referrer")
+	h.Set(echo.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")
+	if https {
+		h.Set(echo.HeaderStrictTransportSecurity, "max-age=31536000")
+	}
+}
+
+// guarded keeps the stack of a panic and not its value, which may be a part of
+// the request.
+func guarded(next echo.HandlerFunc, c echo.Context) (err error) {
+	defer func() {
+		v := recover()
+		if v == http.ErrAbortHandler { //nolint:errorlint // it is compared, as net/http does
+			panic(v)
+		}
+		if v != nil {
+			err = fmt.Errorf("panic of a %T\n%s", v, debug.Stack())
+		}
+	}()
+	return next(c)
+}
+
+// shutdownGate answers 503 before anything else once the process stops.
+func (d Deps) shutdownGate(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if d.Stopping.Load() {
+			c.Response().Header().Set(echo.HeaderConnection, "close")
+			return fault.New(fault.ServiceOverloaded)
+		}
+		return next(c)
+	}
+}
+
+// Origin returns the origin a configured text names, which must be exactly
+// scheme, host and perhaps port: https://app.example.com.
+func Origin(s string) (string, error) {
+	u, err := url.Parse(s)
+	if err != nil || !slices.Contains([]string{"http", "https"}, u.Scheme) || u.Host == "" || u.Scheme+"://"+u.Host != s {
+		return "", errors.New("must be scheme://host or scheme://host:port")
+	}
+	return s, nil
+}

@@ -1,0 +1,110 @@
+package http
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/labstack/echo/v4"
+
+	"gatehouse/domain/fault"
+)
+
+// defineFormats teaches the validator, whose formats are process-wide, what a
+// uuid is.
+var defineFormats = sync.OnceFunc(func() {
+	openapi3.DefineStringFormatValidator("uuid", openapi3.NewRegexpFormatValidator(
+		`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`))
+})
+
+// validate reads path, query and body against the document. What it leaves in
+// the request is what the handler gets.
+func (g *gate) validate(c echo.Context) error {
+	r := c.Request()
+	f := fault.New(fault.InvalidRequest)
+	if _, bad := g.badLocale(r); bad {
+		f = f.On("locale", fault.RuleLocale)
+	}
+	if op := g.route.Operation; op.RequestBody != nil {
+		body, err := readJSON(r, op.RequestBody.Value.Required)
+		if err != nil {
+			return err
+		}
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		if body == nil {
+			r.Body = http.NoBody
+		}
+	}
+	params := map[string]string{}
+	for i, name := range c.ParamNames() {
+		params[name] = c.ParamValues()[i]
+	}
+	err := openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
+		Request: r, PathParams: params, Route: &g.route,
+		Options: &openapi3filter.Options{
+			MultiError:          true,
+			KeepValidatedValue:  true, // for the binder
+			SkipSettingDefaults: true,
+			AuthenticationFunc:  openapi3filter.NoopAuthenticationFunc,
+			ExcludeRequestBody:  g.route.Operation.RequestBody == nil || r.Body == http.NoBody,
+		},
+	})
+	if err != nil {
+		f = brokenIn(err, "", f) // err itself goes nowhere: it quotes what was sent
+	}
+	if len(f.Broken()) > 0 {
+		return f
+	}
+	return nil
+}
+
+// ruleOf names what a schema can demand in the contract's words.
+var ruleOf = map[string]fault.Rule{
+	"required": fault.RuleRequired, "nullable": fault.RuleRequired, "enum": fault.RuleEnum, "pattern": fault.RulePattern,
+	"minLength": fault.RuleMinLength, "maxLength": fault.RuleMaxLength, "minimum": fault.RuleRange, "maximum": fault.RuleRange,
+}
+
+// brokenIn adds to f every rule that err, from the validator, says was broken.
+func brokenIn(err error, field string, f *fault.Error) *fault.Error {
+	switch e := err.(type) { //nolint:errorlint // the validator nests its errors, it does not wrap them
+	case openapi3.MultiError:
+		for _, one := range e {
+			f = brokenIn(one, field, f)
+		}
+		return f
+	case *openapi3filter.RequestError:
+		if e.Parameter != nil && e.Parameter.Name == "locale" {
+			return f // judged by badLocale, which knows what a tag is
+		}
+		if e.Parameter != nil {
+			return f.On(e.Parameter.Name, parameterRule(e))
+		}
+		return brokenIn(e.Err, field, f)
+	case *openapi3.SchemaError:
+		if at := strings.Join(e.JSONPointer(), "."); at != "" {
+			field = at
+		}
+		if rule, ok := ruleOf[e.SchemaField]; ok && field != "" {
+			return f.On(field, rule)
+		}
+	}
+	return f.On(field, fault.RuleType)
+}
+
+// parameterRule is what the document calls a parameter that does not fit.
+func parameterRule(e *openapi3filter.RequestError) fault.Rule {
+	if errors.Is(e.Err, openapi3filter.ErrInvalidRequired) {
+		return fault.RuleRequired
+	}
+	if schema := e.Parameter.Schema; schema != nil && schema.Value != nil {
+		if rule, ok := schema.Value.Extensions["x-rule"].(string); ok {
+			return fault.Rule(rule)
+		}
+	}
+	return fault.RuleType
+}
