@@ -52,7 +52,7 @@ type claimedRow struct {
 	DataKey []byte
 }
 
-const claimColumns = " RETURNING id, kind, principal_id, locale, payload, attempts, next_at, fence, created_at, expires_at, " +
+const claimColumns = " RETURNING outbox.id, kind, principal_id, locale, payload, attempts, next_at, fence, created_at, expires_at, " +
 	"(SELECT p.data_key FROM principals p WHERE p.id = outbox.principal_id) AS data_key"
 
 func (t outbox) Claim(ctx context.Context, owner string, now, until time.Time, limit int) ([]outbound.Claim, error) {

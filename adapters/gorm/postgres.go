@@ -47,7 +47,8 @@ func postgresPool(url string, params map[string]string) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the URL of the database cannot be read: %w", err)
 	}
-	all := maps.Clone(params)
+	all := map[string]string{}
+	maps.Copy(all, params)
 	maps.Copy(all, c.RuntimeParams)
 	c.RuntimeParams = all
 	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, 5*time.Second)

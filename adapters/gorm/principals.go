@@ -100,19 +100,18 @@ func (t principals) Add(ctx context.Context, p *principal.Principal) error {
 
 func (t principals) Save(ctx context.Context, p *principal.Principal) error {
 	s := p.Snapshot()
-	err := t.atomically(ctx, func(c *conn) error {
-		return c.with(ctx, s.ID, func(k outbound.DataKey) error {
-			r, err := c.rowOf(s, k)
-			if err != nil {
-				return err
-			}
-			return c.save(ctx, s, r)
-		})
+	var r principalRow
+	err := t.with(ctx, s.ID, func(k outbound.DataKey) (err error) {
+		r, err = t.rowOf(s, k)
+		return err
 	})
 	if errors.Is(err, outbound.ErrNotFound) {
 		return stale("save principal")
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return t.atomically(ctx, func(c *conn) error { return c.save(ctx, s, r) })
 }
 
 func (c *conn) save(ctx context.Context, s principal.Snapshot, r principalRow) error {

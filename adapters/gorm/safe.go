@@ -47,7 +47,7 @@ func (s *safe) dataKey(of string, wrapped []byte) outbound.DataKey {
 	return outbound.DataKey{Owner: of, Wrapped: wrapped}
 }
 
-// with runs fn with the data key of a principal, or with the shared one for "".
+// with runs fn, which seals and does nothing else, with the data key of a principal, or with the shared one for "".
 // A key that was remembered may have been wrapped anew since. It returns
 // ErrNotFound when there is no such principal.
 func (c *conn) with(ctx context.Context, id principal.ID, fn func(outbound.DataKey) error) error {

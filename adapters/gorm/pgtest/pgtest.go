@@ -34,6 +34,7 @@ const env = "GATEHOUSE_TEST_POSTGRES_URL"
 var server struct {
 	once sync.Once
 	url  string
+	db   *sql.DB // to make and drop schemas with
 	err  error
 	stop func()
 }
@@ -43,6 +44,9 @@ var server struct {
 //	func TestMain(m *testing.M) { pgtest.Main(m) }
 func Main(m *testing.M) {
 	code := m.Run()
+	if server.db != nil {
+		_ = server.db.Close()
+	}
 	if server.stop != nil {
 		server.stop()
 	}
@@ -56,17 +60,12 @@ func URL(t testing.TB) string {
 	if server.err != nil {
 		t.Fatal(server.err)
 	}
-	db, err := sql.Open("pgx", server.url)
-	if err != nil {
-		t.Fatal(err)
-	}
 	name := "test_" + strings.ToLower(rand.Text())
-	if _, err := db.ExecContext(t.Context(), "CREATE SCHEMA "+name); err != nil {
+	if _, err := server.db.ExecContext(t.Context(), "CREATE SCHEMA "+name); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_, err := db.ExecContext(context.Background(), "DROP SCHEMA "+name+" CASCADE")
-		if err := errors.Join(err, db.Close()); err != nil {
+		if _, err := server.db.ExecContext(context.Background(), "DROP SCHEMA "+name+" CASCADE"); err != nil {
 			t.Error(err)
 		}
 	})
@@ -81,15 +80,17 @@ func URL(t testing.TB) string {
 }
 
 func start() {
-	if server.url = os.Getenv(env); server.url != "" {
-		return
+	if server.url = os.Getenv(env); server.url == "" {
+		bin, err := newest()
+		if err != nil {
+			server.err = err
+			return
+		}
+		if server.url, server.stop, server.err = run(bin); server.err != nil {
+			return
+		}
 	}
-	bin, err := newest()
-	if err != nil {
-		server.err = err
-		return
-	}
-	server.url, server.stop, server.err = run(bin)
+	server.db, server.err = sql.Open("pgx", server.url)
 }
 
 // newest returns the folder of the latest server's programs, by number.
@@ -174,15 +175,19 @@ func owner(home string) (*syscall.SysProcAttr, error) {
 // initialise sorts texts as English does where it can, so that nothing relies
 // on the order of bytes without asking for it.
 func initialise(bin, data, password string, as *syscall.SysProcAttr) error {
-	args := []string{
+	file := filepath.Join(filepath.Dir(data), "password")
+	if err := os.WriteFile(file, []byte(password+"\n"), 0o644); err != nil { // in a folder of the server's own
+		return err
+	}
+	args := []string{ // md5, because hundreds of connections are made, and scram is slow by design
 		"-D", data, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync",
-		"-A", "scram-sha-256", "--pwfile=/dev/stdin",
+		"-A", "md5", "--pwfile=" + file,
 	}
 	if version(bin) >= 15 {
 		args = append(args, "--locale-provider=icu", "--icu-locale=en")
 	}
 	cmd := exec.Command(filepath.Join(bin, "initdb"), args...)
-	cmd.Stdin, cmd.SysProcAttr = strings.NewReader(password+"\n"), as
+	cmd.SysProcAttr = as
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}

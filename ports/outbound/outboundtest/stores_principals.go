@@ -26,6 +26,7 @@ var principalChecks = []storeCheck{
 	{"SaveFreesTheOldAddress", saveFreesTheOldAddress},
 	{"SaveLeavesItsArgumentAlone", saveLeavesItsArgumentAlone},
 	{"PrincipalsAreCopies", principalsAreCopies},
+	{"WhoWaitsReadsTheWholePrincipal", whoWaitsReadsTheWholePrincipal},
 	{"UsersAreOrderedAndLimited", usersAreOrderedAndLimited},
 	{"EnabledAdmins", enabledAdmins},
 	{"OneAdminRemains", oneAdminRemains},
@@ -205,6 +206,32 @@ func principalsAreCopies(t *testing.T, w work) {
 	must(t, err)
 	p.Rename("Changed")
 	samePrincipal(t, load(t, w, "u1"), user("u1"))
+}
+
+// Everybody adds an identity to those there are. One that was read before its
+// turn came would undo what others did meanwhile.
+func whoWaitsReadsTheWholePrincipal(t *testing.T, w work) {
+	const n = 8
+	bare := user("u1")
+	bare.Identities = nil
+	add(t, w, bare)
+	race(n, func(i int) {
+		err := w.Within(t.Context(), func(ctx context.Context, s stores) error {
+			p, err := s.Principals.ByID(ctx, "u1")
+			if err != nil {
+				return err
+			}
+			next := p.Snapshot()
+			next.Identities = append(next.Identities, principal.Identity{Provider: "p", Subject: fmt.Sprint(i)})
+			return s.Principals.Save(ctx, restore(next))
+		})
+		if err != nil {
+			t.Errorf("Within = %v", err)
+		}
+	})
+	if got := len(load(t, w, "u1").Identities); got != n {
+		t.Errorf("of %d identities added in parallel %d are there", n, got)
+	}
 }
 
 // Ids are compared byte by byte, whatever the database's language.
