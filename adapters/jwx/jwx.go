@@ -1,0 +1,98 @@
+// Package jwx implements outbound.Minter, outbound.Verifier and outbound.KeySet
+// with the signatures of jwx/v2, and outbound.KeyMaker. It owns how a token is
+// written and read and which keys count. It stores, rotates and publishes
+// nothing, knows no session, and does not say what a claim is worth; tokens of
+// foreign issuers never pass here.
+//
+// Nothing but this package imports jwx, and this package imports nothing of it
+// but jws and jwa (no jwt, jwk or jwe): the line has an open advisory on claims
+// (GHSA-4cf7-xm37-g63h) and reads tolerantly. So the library signs bytes and
+// checks one signature, with an algorithm and a key of our ring; what it would
+// read is read before, by a reader that knows one spelling.
+package jwx
+
+import (
+	"crypto"
+	"errors"
+	"fmt"
+
+	"github.com/maypok86/otter/v2"
+
+	"gatehouse/domain/key"
+	"gatehouse/domain/token"
+	"gatehouse/ports/outbound"
+)
+
+var (
+	_ outbound.Minter   = (*Tokens)(nil)
+	_ outbound.Verifier = (*Tokens)(nil)
+	_ outbound.KeySet   = (*Tokens)(nil)
+)
+
+// Config says for whom tokens are, and with which keys.
+type Config struct {
+	Issuer   string // iss of all tokens, and aud of all but access tokens
+	Audience string // aud of access tokens
+
+	// Keys are signing keys with a PKCS #8 private key each. Exactly one is
+	// current and signs; next and retired ones only verify.
+	Keys []key.Opened
+}
+
+// maxSize bounds a token in bytes, so that whatever reading one takes is bounded
+// too. It is also what a header or a cookie can carry.
+const maxSize = 4096
+
+// remembered is how many verified tokens are kept in mind.
+const remembered = 8192
+
+// Tokens mints and verifies tokens with one set of keys. For other keys make
+// another one.
+type Tokens struct {
+	issuer, audience string
+	ring             map[string]entry
+	current          entry
+	public           []token.PublicKey
+	known            *otter.Cache[digest, verdict]
+}
+
+// entry is a key of the ring.
+type entry struct {
+	kid, alg string
+	private  crypto.Signer
+	public   crypto.PublicKey
+}
+
+// New returns Tokens, or says which key is no good.
+func New(c Config) (*Tokens, error) {
+	if c.Issuer == "" || c.Audience == "" {
+		return nil, errors.New("tokens need an issuer and an audience")
+	}
+	t := &Tokens{issuer: c.Issuer, audience: c.Audience, ring: make(map[string]entry, len(c.Keys))}
+	if err := t.load(c.Keys); err != nil {
+		return nil, err
+	}
+	known, err := otter.New(&otter.Options[digest, verdict]{
+		MaximumSize: remembered,
+		Executor:    func(task func()) { task() }, // no goroutine without an owner
+	})
+	if err != nil {
+		return nil, fmt.Errorf("memory of tokens: %w", err)
+	}
+	t.known = known
+	return t, nil
+}
+
+// PublicKeys implements [outbound.KeySet], in the order of the configuration.
+func (t *Tokens) PublicKeys() []token.PublicKey { return append([]token.PublicKey{}, t.public...) }
+
+// audienceOf returns the audience of a kind, or "" if that is no kind.
+func (t *Tokens) audienceOf(k token.Kind) string {
+	switch k {
+	case token.Access:
+		return t.audience
+	case token.Refresh, token.StepUp:
+		return t.issuer
+	}
+	return ""
+}
