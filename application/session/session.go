@@ -1,0 +1,165 @@
+// Package session holds the use cases of a session's life: how it begins by a
+// password, goes on, is proven again, listed and ended. What its tokens say is
+// decided in package grant, how passwords may be guessed in package attempt.
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gatehouse/application/attempt"
+	"gatehouse/domain/client"
+	"gatehouse/domain/fault"
+	"gatehouse/domain/onetime"
+	"gatehouse/domain/password"
+	"gatehouse/domain/principal"
+	"gatehouse/domain/session"
+	"gatehouse/domain/throttle"
+	"gatehouse/ports/outbound"
+)
+
+// Alerts says which mails of this package the operator wants to be sent.
+type Alerts struct{ Login, RefreshReused bool }
+
+// Locate tells where an address probably is, nil when it cannot tell.
+type Locate func(client.Address) *client.Location
+
+// located returns from with the place of its address.
+func located(from client.Info, locate Locate) client.Info {
+	from.Location = locate(from.Address)
+	return from
+}
+
+// rounds is how often a use case begins anew because somebody was faster.
+const rounds = 3
+
+var errOvertaken = errors.New("somebody else's change came first, every time")
+
+// again calls try until nobody was faster.
+func again[T any](try func() (T, error)) (out T, err error) {
+	for range rounds {
+		if out, err = try(); !errors.Is(err, errOvertaken) {
+			break
+		}
+	}
+	return out, err
+}
+
+// proof is a password that was right for a principal as it was read.
+type proof struct {
+	of      *principal.Principal
+	subject throttle.Subject
+	renewed password.Hash // zero unless the stored one is outdated
+}
+
+// prove has a password judged; of is nil for nobody, with whom the same work
+// fails. That a hash cannot be renewed is no reason to refuse who knew it.
+func prove(ctx context.Context, by *attempt.Taker, p password.Plain, of *principal.Principal, subject throttle.Subject) (proof, error) {
+	var hash, renewed password.Hash
+	if of != nil {
+		hash = of.PasswordHash()
+	}
+	guess := attempt.Guess{Subject: subject, Password: p, Hash: hash}
+	err := by.Judge(ctx, guess, func(turn outbound.Turn, outdated bool) error {
+		if !outdated {
+			return nil
+		}
+		if h, err := turn.Hash(p); err == nil {
+			renewed = h
+		}
+		return nil
+	})
+	return proof{of, subject, renewed}, err
+}
+
+// stands loads the principal again, locked until the transaction ends, and
+// checks that what was proven still proves something.
+func (p proof) stands(ctx context.Context, s outbound.Stores) (*principal.Principal, error) {
+	current, err := s.Principals.ByID(ctx, p.of.ID())
+	switch {
+	case errors.Is(err, outbound.ErrNotFound):
+		return nil, errOvertaken
+	case err != nil:
+		return nil, fmt.Errorf("lock principal: %w", err)
+	case current.CredVersion() != p.of.CredVersion(), !sameAddress(current, p.of):
+		return nil, errOvertaken
+	}
+	return current, nil
+}
+
+func sameAddress(a, b *principal.Principal) bool {
+	return a.Email().Normal() == b.Email().Normal()
+}
+
+// renew gives who the renewed hash, if there is one.
+func (p proof) renew(who *principal.Principal) (changed bool) {
+	if p.renewed.IsZero() {
+		return false
+	}
+	who.RenewHash(p.renewed)
+	return true
+}
+
+// failed takes back the count of a right password that achieved nothing
+// because of err, which it returns.
+func (p proof) failed(ctx context.Context, by *attempt.Taker, err error) error {
+	if forgiving := by.Forgive(ctx, p.subject); forgiving != nil {
+		return errors.Join(forgiving, err)
+	}
+	return err
+}
+
+func save(ctx context.Context, s outbound.Stores, p *principal.Principal) error {
+	if err := s.Principals.Save(ctx, p); err != nil {
+		return fmt.Errorf("save principal: %w", err)
+	}
+	return nil
+}
+
+// end ends a session of a principal, with the challenges it may have asked
+// for. It returns false when that was no live session of theirs.
+func end(ctx context.Context, s outbound.Stores, of principal.ID, id session.ID, why session.EndReason, now time.Time) (bool, error) {
+	ended, err := s.Sessions.End(ctx, of, id, why, now)
+	if err != nil {
+		return false, fmt.Errorf("end session: %w", err)
+	}
+	if !ended {
+		return false, nil
+	}
+	return true, voidChallenges(ctx, s, of, now)
+}
+
+func voidChallenges(ctx context.Context, s outbound.Stores, of principal.ID, now time.Time) error {
+	if err := s.OneTime.Void(ctx, of, onetime.Challenge, "", now); err != nil {
+		return fmt.Errorf("void challenges: %w", err)
+	}
+	return nil
+}
+
+// propagate tells the caches what has been ended, also when whoever asked for
+// it is gone by now.
+func propagate(ctx context.Context, r outbound.Revocations, what outbound.Revocation) error {
+	if err := r.Propagate(context.WithoutCancel(ctx), what); err != nil {
+		return fault.New(fault.PostCommitSideEffectFailure).Because(err)
+	}
+	return nil
+}
+
+// self loads the caller, whose account may be gone by now.
+func self(ctx context.Context, s outbound.Stores, id principal.ID) (*principal.Principal, error) {
+	p, err := s.Principals.ByID(ctx, id)
+	switch {
+	case errors.Is(err, outbound.ErrNotFound):
+		return nil, fault.New(fault.PrincipalNotFound).Because(err)
+	case err != nil:
+		return nil, fmt.Errorf("load principal: %w", err)
+	}
+	return p, nil
+}
+
+// subjectOf is the account of p, guessed at from an address.
+func subjectOf(p *principal.Principal, from client.Address) throttle.Subject {
+	return attempt.Subject(p.Email().Typed(), from)
+}
