@@ -1,0 +1,136 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gatehouse/application/attempt"
+	"gatehouse/application/grant"
+	"gatehouse/domain/fault"
+	"gatehouse/domain/principal"
+	"gatehouse/domain/session"
+	"gatehouse/ports/inbound"
+	"gatehouse/ports/outbound"
+)
+
+var _ inbound.UseCase[inbound.StepUp, inbound.SteppedUp] = (*StepperUp)(nil)
+
+// StepperUpDeps are what a [StepperUp] works with. All are required.
+type StepperUpDeps struct {
+	Work        outbound.UnitOfWork
+	Attempts    *attempt.Taker
+	Issuer      *grant.Issuer
+	GuestWindow time.Duration // guests are believed so long after their creation
+	Now         func() time.Time
+}
+
+// StepperUp answers [inbound.StepUp].
+type StepperUp struct{ d StepperUpDeps }
+
+// NewStepperUp returns a StepperUp.
+func NewStepperUp(d StepperUpDeps) *StepperUp { return &StepperUp{d} }
+
+// Do implements [inbound.UseCase].
+func (s *StepperUp) Do(ctx context.Context, cmd inbound.StepUp) (inbound.SteppedUp, error) {
+	return again(func() (inbound.SteppedUp, error) { return s.try(ctx, cmd) })
+}
+
+func (s *StepperUp) try(ctx context.Context, cmd inbound.StepUp) (inbound.SteppedUp, error) {
+	p, err := s.mayTry(ctx, cmd)
+	if err != nil {
+		return inbound.SteppedUp{}, err
+	}
+	if p.IsGuest() {
+		return s.grant(cmd.Caller, session.AsGuest, s.d.Now())
+	}
+	right, err := prove(ctx, s.d.Attempts, cmd.Password, p, subjectOf(p, cmd.From.Address))
+	if err != nil {
+		return inbound.SteppedUp{}, err
+	}
+	up, err := s.believe(ctx, cmd, right)
+	if err != nil {
+		return inbound.SteppedUp{}, right.failed(ctx, s.d.Attempts, err)
+	}
+	return up, nil
+}
+
+// mayTry refuses whatever needs no look at the password, in the order of the
+// contract.
+func (s *StepperUp) mayTry(ctx context.Context, cmd inbound.StepUp) (p *principal.Principal, err error) {
+	err = s.d.Work.View(ctx, func(ctx context.Context, st outbound.Stores) error {
+		if p, err = self(ctx, st, cmd.Caller.PrincipalID); err != nil {
+			return err
+		}
+		if err := stillIn(ctx, st, cmd.Caller, s.d.Now()); err != nil {
+			return err
+		}
+		switch {
+		case p.IsGuest():
+			return s.stillNew(p)
+		case !p.HasPassword():
+			return fault.New(fault.NoPasswordProvider)
+		case cmd.Password.Missing():
+			return fault.New(fault.MissingPasswordParameter)
+		}
+		return s.d.Attempts.Allowed(ctx, st, subjectOf(p, cmd.From.Address))
+	})
+	return p, err
+}
+
+func (s *StepperUp) stillNew(guest *principal.Principal) error {
+	if !s.d.Now().Before(guest.CreatedAt().Add(s.d.GuestWindow)) {
+		return fault.New(fault.StepUpTokenCreationForbidden)
+	}
+	return nil
+}
+
+// stillIn refuses with SESSION_EXPIRED when the caller's session ended after
+// the access check.
+func stillIn(ctx context.Context, st outbound.Stores, c session.Caller, now time.Time) error {
+	a, err := st.Sessions.Access(ctx, c.SessionID)
+	switch {
+	case errors.Is(err, outbound.ErrNotFound):
+		return fault.New(fault.SessionExpired).Because(err)
+	case err != nil:
+		return fmt.Errorf("read session: %w", err)
+	case !a.Session.Live(now), a.Session.PrincipalID != c.PrincipalID, a.Disabled:
+		return fault.New(fault.SessionExpired)
+	}
+	return nil
+}
+
+// believe grants the token unless the password was changed, or the session
+// ended, while the password was judged.
+func (s *StepperUp) believe(ctx context.Context, cmd inbound.StepUp, right proof) (up inbound.SteppedUp, err error) {
+	now := s.d.Now()
+	err = s.d.Work.Within(ctx, func(ctx context.Context, st outbound.Stores) error {
+		p, err := right.stands(ctx, st)
+		if err != nil {
+			return err
+		}
+		if err := stillIn(ctx, st, cmd.Caller, now); err != nil {
+			return err
+		}
+		if right.renew(p) {
+			if err := save(ctx, st, p); err != nil {
+				return err
+			}
+		}
+		if err := s.d.Attempts.Reset(ctx, st, right.subject); err != nil {
+			return err
+		}
+		up, err = s.grant(cmd.Caller, session.Password, now)
+		return err
+	})
+	return up, err
+}
+
+func (s *StepperUp) grant(to session.Caller, proven session.Factor, now time.Time) (inbound.SteppedUp, error) {
+	t, end, err := s.d.Issuer.StepUp(to.PrincipalID, to.SessionID, session.Proven{proven}, now)
+	if err != nil {
+		return inbound.SteppedUp{}, err
+	}
+	return inbound.SteppedUp{Token: t, ExpiresAt: end}, nil
+}
