@@ -1,0 +1,60 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"gatehouse/domain/secret"
+	"gatehouse/domain/session"
+	"gatehouse/domain/token"
+	"gatehouse/ports/inbound"
+	"gatehouse/ports/outbound"
+)
+
+var _ inbound.UseCase[inbound.SignOut, inbound.Done] = (*SignerOut)(nil)
+
+// SignerOutDeps are what a [SignerOut] works with. All are required.
+type SignerOutDeps struct {
+	Work        outbound.UnitOfWork
+	Verifier    outbound.Verifier
+	Revocations outbound.Revocations
+	Now         func() time.Time
+}
+
+// SignerOut answers [inbound.SignOut].
+type SignerOut struct{ d SignerOutDeps }
+
+// NewSignerOut returns a SignerOut.
+func NewSignerOut(d SignerOutDeps) *SignerOut { return &SignerOut{d} }
+
+// Do implements [inbound.UseCase].
+func (s *SignerOut) Do(ctx context.Context, cmd inbound.SignOut) (inbound.Done, error) {
+	now := s.d.Now()
+	named, ok := s.read(cmd.AccessToken, token.Access, now)
+	if !ok {
+		named, ok = s.read(cmd.RefreshToken, token.Refresh, now)
+	}
+	if !ok {
+		return inbound.Done{}, nil
+	}
+	ended := false
+	err := s.d.Work.Within(ctx, func(ctx context.Context, st outbound.Stores) (err error) {
+		ended, err = end(ctx, st, named.Subject, named.Session, session.SignedOut, now)
+		return err
+	})
+	if err != nil || !ended {
+		return inbound.Done{}, err
+	}
+	what := outbound.Revocation{Principal: named.Subject, Session: named.Session}
+	return inbound.Done{}, propagate(ctx, s.d.Revocations, what)
+}
+
+// read returns what a token says that we signed, even one past its end.
+func (s *SignerOut) read(t secret.Text, k token.Kind, now time.Time) (token.Claims, bool) {
+	if t.Missing() {
+		return token.Claims{}, false
+	}
+	c, err := s.d.Verifier.Verify(t, k, now)
+	return c, err == nil || errors.Is(err, outbound.ErrTokenExpired)
+}
