@@ -1,0 +1,453 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"gatehouse/adapters/memory"
+	"gatehouse/application/access"
+	"gatehouse/application/attempt"
+	"gatehouse/application/grant"
+	"gatehouse/application/grant/granttest"
+	app "gatehouse/application/session"
+	"gatehouse/domain/client"
+	"gatehouse/domain/email"
+	"gatehouse/domain/fault"
+	"gatehouse/domain/notice"
+	"gatehouse/domain/onetime"
+	"gatehouse/domain/password"
+	"gatehouse/domain/principal"
+	"gatehouse/domain/secret"
+	"gatehouse/domain/session"
+	"gatehouse/domain/throttle"
+	"gatehouse/domain/token"
+	"gatehouse/ports/inbound"
+	"gatehouse/ports/outbound"
+)
+
+const (
+	day   = 24 * time.Hour
+	right = "Right-Secret1"
+	wrong = "Wr0ng-Secret!"
+	grace = 10 * time.Second
+	free  = 5
+)
+
+var noon = time.Date(2028, 2, 29, 12, 0, 0, 250000000, time.UTC)
+
+// visible is a fake hasher: fast, and visibly not what it was given.
+type visible struct {
+	full    atomic.Bool
+	broken  atomic.Bool
+	unable  atomic.Bool            // to make new hashes
+	waiting func()                 // called before a turn is given
+	meet    func()                 // called once a password was judged
+	hashes  atomic.Int32           // compared or made
+	params  atomic.Pointer[string] // of new hashes; another one in a hash is outdated
+}
+
+func (h *visible) current() string {
+	if p := h.params.Load(); p != nil {
+		return *p
+	}
+	return "v1"
+}
+
+func (h *visible) Admit(context.Context, string) (outbound.Turn, error) {
+	if h.waiting != nil {
+		h.waiting()
+	}
+	if h.full.Load() {
+		return nil, fault.New(fault.ServiceOverloaded).RetryIn(time.Second)
+	}
+	return h, nil
+}
+
+func (h *visible) Hash(p password.Plain) (password.Hash, error) {
+	h.hashes.Add(1)
+	if h.unable.Load() {
+		return password.Hash{}, fault.New(fault.HashFailure)
+	}
+	return password.NewHash(h.current() + ":" + p.Reveal()), nil
+}
+
+func (h *visible) Matches(p password.Plain, of password.Hash) (ok, outdated bool, err error) {
+	h.hashes.Add(1)
+	if h.broken.Load() {
+		return false, false, fault.New(fault.HashFailure)
+	}
+	params, plain, _ := strings.Cut(of.Encoded(), ":")
+	ok = !of.IsZero() && !p.TooLong() && plain == p.Reveal()
+	if h.meet != nil {
+		h.meet()
+	}
+	return ok, ok && params != h.current(), nil
+}
+
+func (h *visible) Done() {}
+
+// caches remembers what it was told.
+type caches struct {
+	mu    sync.Mutex
+	told  []outbound.Revocation
+	fails error
+	gone  bool // the context of a call was over
+}
+
+func (c *caches) Propagate(ctx context.Context, r outbound.Revocation) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.told = append(c.told, r)
+	c.gone = c.gone || ctx.Err() != nil
+	return c.fails
+}
+
+// counting counts the round trips to a store: a unit is one, and so is each
+// use of a store outside of any.
+type counting struct {
+	outbound.UnitOfWork
+
+	units atomic.Int32
+}
+
+func (c *counting) Within(ctx context.Context, fn func(context.Context, outbound.Stores) error) error {
+	c.units.Add(1)
+	return c.UnitOfWork.Within(ctx, fn)
+}
+
+func (c *counting) View(ctx context.Context, fn func(context.Context, outbound.Stores) error) error {
+	c.units.Add(1)
+	return c.UnitOfWork.View(ctx, fn)
+}
+
+func (c *counting) Single() outbound.Stores {
+	c.units.Add(1)
+	return c.UnitOfWork.Single()
+}
+
+// dying is the context of a caller to whom the database stops answering after
+// some more calls, for the memory store asks it before each one and before a
+// commit.
+type dying struct {
+	context.Context
+
+	left atomic.Int32
+}
+
+func (d *dying) Err() error {
+	if d.left.Add(-1) < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// world is a service with ada, who has a password, fay, who signs in elsewhere,
+// and gus, a guest.
+type world struct {
+	store     *memory.Store
+	work      *counting
+	hasher    *visible
+	tokens    *granttest.Tokens
+	caches    *caches
+	alerts    app.Alerts
+	mailOn    bool
+	policy    throttle.Policy
+	lifetimes session.Lifetimes
+	now       time.Time
+	ids       atomic.Int32
+}
+
+// fataler is what is common to tests and properties.
+type fataler interface {
+	Helper()
+	Fatal(args ...any)
+	Context() context.Context
+}
+
+func newWorld(t fataler) *world {
+	t.Helper()
+	store := memory.New()
+	w := &world{
+		store: store, work: &counting{UnitOfWork: store}, hasher: &visible{}, tokens: &granttest.Tokens{}, caches: &caches{},
+		alerts: app.Alerts{Login: true, RefreshReused: true}, mailOn: true,
+		policy:    throttle.Policy{Attempts: free, TotalAttempts: 50, MaxDelay: 15 * time.Minute},
+		lifetimes: session.Lifetimes{Refresh: 90 * day, GuestRefresh: 30 * day, Max: 180 * day, ReuseGrace: grace},
+		now:       noon,
+	}
+	w.within(t, func(ctx context.Context, s outbound.Stores) error {
+		return errors.Join(
+			s.Principals.Add(ctx, w.user(t, "ada", password.NewHash("v1:"+right))),
+			s.Principals.Add(ctx, w.user(t, "fay", password.Hash{})),
+			s.Principals.Add(ctx, principal.NewGuest("gus", "Gus", noon)),
+		)
+	})
+	return w
+}
+
+func (w *world) user(t fataler, name string, hash password.Hash) *principal.Principal {
+	t.Helper()
+	address, broken := email.Parse(name + "@Example.com")
+	s := principal.Snapshot{
+		ID: principal.ID(name), Kind: principal.User, Name: name, Email: address, Hash: hash,
+		CreatedAt: noon.Add(-day), LastActive: noon.Add(-day),
+	}
+	if hash.IsZero() {
+		s.Identities = []principal.Identity{{Provider: "github", Subject: "1"}}
+	}
+	p, err := principal.Restore(s)
+	if err != nil || broken != nil {
+		t.Fatal(err, broken)
+	}
+	return p
+}
+
+func (w *world) id() string { return fmt.Sprintf("id-%d", w.ids.Add(1)) }
+
+func (w *world) clock() time.Time { return w.now }
+
+func (w *world) issuer() *grant.Issuer {
+	return grant.New(grant.Deps{
+		Minter: w.tokens, Session: w.lifetimes, NewID: w.id,
+		Token: token.Lifetimes{Access: 15 * time.Minute, StepUp: 10 * time.Minute},
+	})
+}
+
+func (w *world) taker() *attempt.Taker {
+	return attempt.New(attempt.Deps{Work: w.work, Hasher: w.hasher, Policy: w.policy, Now: w.clock})
+}
+
+func locate(a client.Address) *client.Location {
+	if a.String() == "" {
+		return nil
+	}
+	return &client.Location{City: "City of " + a.Network()}
+}
+
+func (w *world) signerIn() *app.SignerIn {
+	return app.NewSignerIn(app.SignerInDeps{
+		Work: w.work, Attempts: w.taker(), Issuer: w.issuer(), Locate: locate,
+		Alerts: w.alerts, MailOn: w.mailOn, NewID: w.id, Now: w.clock,
+	})
+}
+
+func (w *world) refresher() *app.Refresher {
+	return app.NewRefresher(app.RefresherDeps{
+		Work: w.work, Verifier: w.tokens, Issuer: w.issuer(), Revocations: w.caches, Locate: locate,
+		Alerts: w.alerts, MailOn: w.mailOn, NewID: w.id, Now: w.clock,
+	})
+}
+
+func (w *world) stepperUp() *app.StepperUp {
+	return app.NewStepperUp(app.StepperUpDeps{
+		Work: w.work, Attempts: w.taker(), Issuer: w.issuer(), GuestWindow: 10 * time.Minute, Now: w.clock,
+	})
+}
+
+func (w *world) signerOut() *app.SignerOut {
+	return app.NewSignerOut(app.SignerOutDeps{Work: w.work, Verifier: w.tokens, Revocations: w.caches, Now: w.clock})
+}
+
+func (w *world) ending() app.EnderDeps {
+	return app.EnderDeps{Work: w.work, Revocations: w.caches, Now: w.clock}
+}
+
+func (w *world) lister() *app.Lister {
+	return app.NewLister(app.ListerDeps{Work: w.work, Now: w.clock})
+}
+
+func from(ip string) client.Info {
+	return client.Info{
+		Address: client.NewAddress(netip.MustParseAddr(ip)),
+		Device:  client.Device{Browser: "Firefox", OS: "Linux"},
+	}
+}
+
+func at(ip string) inbound.Context { return inbound.Context{From: from(ip), Locale: "de"} }
+
+// home is where everybody is unless a test says otherwise.
+const home = "192.0.2.7"
+
+func signIn(address, pw string) inbound.SignIn {
+	return inbound.SignIn{Context: at(home), Email: address, Password: password.NewPlain(pw)}
+}
+
+// enter signs ada in.
+func (w *world) enter(t fataler) inbound.SignedIn {
+	t.Helper()
+	in, err := w.signerIn().Do(t.Context(), signIn("ada@example.com", right))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
+// enterGuest gives gus a session.
+func (w *world) enterGuest(t fataler) inbound.SignedIn {
+	t.Helper()
+	p, err := w.store.Single().Principals.ByID(t.Context(), "gus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, pair, err := w.issuer().Begin(p, session.Proven{session.AsGuest}, from(home), w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.within(t, func(ctx context.Context, st outbound.Stores) error { return st.Sessions.Add(ctx, s) })
+	return inbound.SignedIn{Principal: p, SessionID: s.ID, Tokens: pair}
+}
+
+func (w *world) refresh(ctx context.Context, t secret.Text) (inbound.SignedIn, error) {
+	return w.refresher().Do(ctx, inbound.Refresh{Context: at(home), RefreshToken: t})
+}
+
+// accepts answers why an access token is refused, "" if it is not.
+func (w *world) accepts(t fataler, s secret.Text) fault.Code {
+	t.Helper()
+	_, err := access.NewAuthenticator(access.AuthenticatorDeps{Work: w.store, Verifier: w.tokens, Now: w.clock}).
+		Do(t.Context(), inbound.Authenticate{AccessToken: s})
+	return fault.CodeOf(err)
+}
+
+func (w *world) within(t fataler, fn func(context.Context, outbound.Stores) error) {
+	t.Helper()
+	if err := w.store.Within(t.Context(), fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *world) change(t fataler, id principal.ID, fn func(*principal.Principal)) {
+	t.Helper()
+	w.within(t, func(ctx context.Context, s outbound.Stores) error {
+		p, err := s.Principals.ByID(ctx, id)
+		if err != nil {
+			return err
+		}
+		fn(p)
+		return s.Principals.Save(ctx, p)
+	})
+}
+
+func (w *world) load(t fataler, id principal.ID) *principal.Principal {
+	t.Helper()
+	p, err := w.store.Single().Principals.ByID(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (w *world) sessions(t fataler, of principal.ID) []session.Session {
+	t.Helper()
+	all, err := w.store.Single().Sessions.Of(t.Context(), of, w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// stored returns a session whatever became of it.
+func (w *world) stored(t fataler, id session.ID) session.Session {
+	t.Helper()
+	a, err := w.store.Single().Sessions.Access(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.Session
+}
+
+// mails returns what the outbox owes, without taking it.
+func (w *world) mails(t fataler) (owed []notice.Notice) {
+	t.Helper()
+	err := w.store.View(t.Context(), func(ctx context.Context, s outbound.Stores) error {
+		claims, err := s.Outbox.Claim(ctx, "test", w.now.Add(400*day), w.now.Add(401*day), 1000)
+		for _, c := range claims {
+			owed = append(owed, c.Notice)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return owed
+}
+
+// counted returns how many wrong passwords are counted for an address at home.
+func (w *world) counted(t fataler, address string) int {
+	t.Helper()
+	s, err := w.store.Single().Attempts.State(t.Context(), attempt.Subject(address, from(home).Address))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Network.Failures
+}
+
+func (w *world) setCounted(t fataler, address string, n int) {
+	t.Helper()
+	s := throttle.State{}
+	for range n {
+		s = s.Count(w.now)
+	}
+	w.within(t, func(ctx context.Context, st outbound.Stores) error {
+		return st.Attempts.Save(ctx, attempt.Subject(address, from(home).Address), s)
+	})
+}
+
+// challenge gives a principal a challenge, and returns whether it still works.
+func (w *world) challenge(t fataler, of principal.ID) (usable func() bool) {
+	t.Helper()
+	h := onetime.HashOf(secret.New(w.id()))
+	w.within(t, func(ctx context.Context, s outbound.Stores) error {
+		return s.OneTime.Add(ctx, onetime.Item{Hash: h, Kind: onetime.Challenge, Principal: of, CreatedAt: w.now, ExpiresAt: w.now.Add(365 * day)})
+	})
+	return func() bool {
+		i, err := w.store.Single().OneTime.Find(t.Context(), onetime.Challenge, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return i.State(w.now) == onetime.Usable
+	}
+}
+
+// everyFailure lets the database die at each call that do makes, one after the
+// other, each time in a fresh world, and tells check what came of it, until do
+// gets through.
+func everyFailure(t *testing.T, do func(t *testing.T) (w *world, act func(context.Context) error), check func(t *testing.T, w *world, err error)) {
+	t.Helper()
+	for calls := range int32(100) {
+		w, act := do(t)
+		ctx := &dying{Context: t.Context()}
+		ctx.left.Store(calls)
+		err := act(ctx)
+		if ctx.left.Load() >= 0 {
+			if err != nil {
+				t.Fatalf("with a database in good health: %v", err)
+			}
+			if calls < 2 {
+				t.Fatalf("there were only %d calls", calls)
+			}
+			return
+		}
+		check(t, w, err)
+	}
+	t.Fatal("it never got through")
+}
+
+func crowd(n int, fn func(i int)) {
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for i := range n {
+		wg.Go(func() {
+			<-start
+			fn(i)
+		})
+	}
+	close(start)
+	wg.Wait()
+}
