@@ -26,7 +26,7 @@ var levels = map[string]string{"OFF": "0", "NORMAL": "1", "FULL": "2"}
 // openSQLite opens the file twice: SQLite has one writer anyway, so writers
 // queue for one connection instead of for the file's lock, and readers never
 // wait for them.
-func openSQLite(ctx context.Context, path string, cfg Config) (db *DB, err error) {
+func openSQLite(ctx context.Context, path string, cfg Config) (*DB, error) {
 	level := cmp.Or(cfg.Synchronous, "NORMAL")
 	if levels[level] == "" {
 		return nil, fmt.Errorf("synchronous %q is neither OFF, NORMAL nor FULL", level)
@@ -34,25 +34,25 @@ func openSQLite(ctx context.Context, path string, cfg Config) (db *DB, err error
 	if path == "" {
 		return nil, errors.New("the URL names no file")
 	}
-	db = &DB{url: cfg.URL}
-	defer func() {
-		if err != nil {
-			_ = db.Close()
-		}
-	}()
-	if db.lock, err = lockFolder(filepath.Dir(path)); err != nil {
-		return nil, err
-	}
-	if err := private(path); err != nil {
-		return nil, err
-	}
-	if db.write, err = sqlitePool(ctx, path, level, false, cfg); err != nil {
-		return nil, err
-	}
-	if db.read, err = sqlitePool(ctx, path, level, true, cfg); err != nil {
-		return nil, err
+	db := &DB{url: cfg.URL}
+	if err := db.openPools(ctx, path, level, cfg); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+func (db *DB) openPools(ctx context.Context, path, level string, cfg Config) (err error) {
+	if db.lock, err = lockFolder(filepath.Dir(path)); err != nil {
+		return err
+	}
+	if err := private(path); err != nil {
+		return err
+	}
+	if db.write, err = sqlitePool(ctx, path, level, false, cfg); err != nil {
+		return err
+	}
+	db.read, err = sqlitePool(ctx, path, level, true, cfg)
+	return err
 }
 
 // lockFolder makes the folder and takes it for this process. The system lets

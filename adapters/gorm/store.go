@@ -31,7 +31,7 @@ func NewStore(db *DB, vault outbound.Vault) *Store { return &Store{db, vault} }
 
 // Within implements [outbound.UnitOfWork].
 func (st *Store) Within(ctx context.Context, fn func(context.Context, outbound.Stores) error) error {
-	return again(func() error {
+	return again(ctx, func() error {
 		return transact(ctx, st.db.write, &sql.TxOptions{}, func(tx *gorm.DB) error {
 			return fn(ctx, stores(st.inside(tx, st.db.postgres)))
 		})
@@ -44,7 +44,7 @@ func (st *Store) View(ctx context.Context, fn func(context.Context, outbound.Sto
 	if st.db.postgres {
 		opts = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 	}
-	return again(func() error {
+	return again(ctx, func() error {
 		return transact(ctx, st.db.read, opts, func(tx *gorm.DB) error {
 			return fn(ctx, stores(st.inside(tx, false)))
 		})
@@ -83,7 +83,7 @@ func (c *conn) atomically(ctx context.Context, fn func(c *conn) error) error {
 	if c.inside {
 		return fn(c)
 	}
-	return again(func() error {
+	return again(ctx, func() error {
 		return transact(ctx, c.write, &sql.TxOptions{}, func(tx *gorm.DB) error {
 			own := *c
 			own.write, own.read, own.inside = tx, tx, true
@@ -94,16 +94,16 @@ func (c *conn) atomically(ctx context.Context, fn func(c *conn) error) error {
 
 // attempt runs one statement, which may be repeated unless a transaction
 // around it is dead then.
-func (c *conn) attempt(op string, statement func() error) error {
+func (c *conn) attempt(ctx context.Context, op string, statement func() error) error {
 	if c.inside {
 		return classify(op, statement())
 	}
-	return again(func() error { return classify(op, statement()) })
+	return again(ctx, func() error { return classify(op, statement()) })
 }
 
 // exec returns how many rows a statement changed.
 func (c *conn) exec(ctx context.Context, op, query string, args ...any) (rows int, err error) {
-	err = c.attempt(op, func() error {
+	err = c.attempt(ctx, op, func() error {
 		res := c.write.WithContext(ctx).Exec(query, values(args)...)
 		rows = int(res.RowsAffected)
 		return res.Error
@@ -130,7 +130,7 @@ func values(args []any) []any {
 
 // create inserts a row, or a slice of them.
 func (c *conn) create(ctx context.Context, op string, rows any) error {
-	return c.attempt(op, func() error { return c.write.WithContext(ctx).Create(rows).Error })
+	return c.attempt(ctx, op, func() error { return c.write.WithContext(ctx).Create(rows).Error })
 }
 
 // purge deletes at most limit rows of a table. The condition stands there
@@ -166,7 +166,7 @@ func take[T any](ctx context.Context, c *conn, op, sql string, args ...any) (row
 }
 
 func rowsOf[T any](ctx context.Context, c *conn, db *gorm.DB, op, query string, args ...any) (rows []T, err error) {
-	err = c.attempt(op, func() error {
+	err = c.attempt(ctx, op, func() error {
 		rows = nil
 		return db.WithContext(ctx).Raw(query, values(args)...).Find(&rows).Error
 	})
@@ -225,11 +225,16 @@ func classify(op string, err error) error {
 
 // again runs fn, and runs it again when the database says that it may succeed
 // then: after a deadlock, a serialization failure, or a change of the schema.
-func again(fn func() error) (err error) {
-	for range 4 {
-		if err = fn(); !passing(err) {
+// It waits a little, to let those go first who were in its way.
+func again(ctx context.Context, fn func() error) error {
+	err := fn()
+	for i := time.Duration(1); i < 4 && passing(err); i++ {
+		select {
+		case <-ctx.Done():
 			return err
+		case <-time.After(i * 10 * time.Millisecond):
 		}
+		err = fn()
 	}
 	return err
 }

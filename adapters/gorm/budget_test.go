@@ -1,0 +1,84 @@
+package gorm_test
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"gatehouse/adapters/gorm"
+	"gatehouse/domain/notice"
+	"gatehouse/domain/onetime"
+	"gatehouse/domain/session"
+	"gatehouse/ports/outbound"
+)
+
+// What every request asks is one statement. What some ask may be a few.
+func TestStatementBudget(t *testing.T) {
+	databases(t, func(t *testing.T, url string) {
+		postgres := !strings.HasPrefix(url, "sqlite")
+		var count atomic.Int32
+		st := gorm.NewStore(open(t, gorm.Config{URL: url, OnStatement: func(context.Context) { count.Add(1) }}), newVault(t))
+		fill(t, st)
+		must(t, st.Single().Sessions.Add(t.Context(), signIn("s2")))
+		ifPostgres := func(a, b int32) int32 {
+			if postgres {
+				return a
+			}
+			return b
+		}
+		second := func(_ any, err error) error { return err }
+		for _, tc := range []struct {
+			name string
+			want int32
+			call func(context.Context, outbound.Stores) error
+		}{
+			{"Access", 1, openAccess},
+			{"Refreshable", 1, openPair},
+			{"Of", 1, openList},
+			{"ByID", 1, openPrincipal},
+			{"ByEmail", 1, openByEmail},
+			{"Refreshable and Rotate", ifPostgres(2, 4), func(ctx context.Context, s outbound.Stores) error {
+				if _, _, err := s.Sessions.Refreshable(ctx, "s2", "jti-0", now); err != nil {
+					return err
+				}
+				done, err := s.Sessions.Rotate(ctx, rotation("s2"))
+				if !done {
+					t.Error("Rotate = false")
+				}
+				return err
+			}},
+			{"lost Rotate", 2, func(ctx context.Context, s outbound.Stores) error {
+				return second(s.Sessions.Rotate(ctx, rotation("s2"))) // and one for the data key
+			}},
+			{"End", 1, func(ctx context.Context, s outbound.Stores) error {
+				return second(s.Sessions.End(ctx, "u1", "s9", session.SignedOut, now))
+			}},
+			{"Find", 1, openLink},
+			{"Use", 1, func(ctx context.Context, s outbound.Stores) error {
+				return s.OneTime.Use(ctx, onetime.EmailVerification, link.Hash, now)
+			}},
+			{"State", 1, func(ctx context.Context, s outbound.Stores) error { return second(s.Attempts.State(ctx, guesser)) }},
+			{"Start", 1, func(ctx context.Context, s outbound.Stores) error {
+				return second(s.Cooldowns.Start(ctx, notice.LoginAlert, "x", now, time.Minute))
+			}},
+			{"Claim", 1, openNotice},
+			{"Backlog", 1, func(ctx context.Context, s outbound.Stores) error { return second(s.Outbox.Backlog(ctx)) }},
+			{"EnabledAdmins", 1, func(ctx context.Context, s outbound.Stores) error { return second(s.Principals.EnabledAdmins(ctx)) }},
+			{"Save after ByID", 4, func(ctx context.Context, s outbound.Stores) error {
+				p, err := s.Principals.ByID(ctx, "u1")
+				if err != nil {
+					return err
+				}
+				return s.Principals.Save(ctx, p)
+			}},
+		} {
+			count.Store(0)
+			must(t, tc.call(t.Context(), st.Single()))
+			if got := count.Load(); got != tc.want {
+				t.Errorf("%s took %d statements, want %d", tc.name, got, tc.want)
+			}
+		}
+	})
+}

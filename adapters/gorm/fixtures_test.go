@@ -1,0 +1,116 @@
+package gorm_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"gatehouse/domain/client"
+	"gatehouse/domain/email"
+	"gatehouse/domain/notice"
+	"gatehouse/domain/onetime"
+	"gatehouse/domain/password"
+	"gatehouse/domain/principal"
+	"gatehouse/domain/secret"
+	"gatehouse/domain/session"
+	"gatehouse/domain/throttle"
+	"gatehouse/ports/outbound"
+)
+
+var now = time.Date(2028, 2, 29, 23, 59, 59, 123456000, time.UTC)
+
+// personal is every text that must not be readable in a database.
+var personal = []string{
+	"ada.canary@example.com", "Ada.Canary@Example.com", "203.0.113.77", "2001:db8:ca::1", "CanaryBrowser", "CanaryOS", "CanaryCity",
+	"canary-access-token", "canary-refresh-token", "canary-mail-token", "canary-network", "canary device",
+}
+
+func ada() principal.Snapshot {
+	address, _ := email.Parse("Ada.Canary@Example.com")
+	return principal.Snapshot{
+		ID: "u1", Kind: principal.User, Name: "Readable Name", Email: address, Hash: password.NewHash("$argon2id$hash"),
+		Identities: []principal.Identity{{Provider: "google", Subject: "1"}}, CreatedAt: now, LastActive: now,
+	}
+}
+
+func address(t *testing.T, s string) email.Address {
+	t.Helper()
+	a, broken := email.Parse(s)
+	if broken != nil {
+		t.Fatal(s, broken)
+	}
+	return a
+}
+
+func restored(t *testing.T, s principal.Snapshot) *principal.Principal {
+	t.Helper()
+	p, err := principal.Restore(s)
+	must(t, err)
+	return p
+}
+
+func from(ip string) client.Info {
+	a, _ := client.ParseAddress(ip)
+	return client.Info{
+		Address: a, Device: client.Device{Browser: "CanaryBrowser", OS: "CanaryOS"},
+		Location: &client.Location{City: "CanaryCity"},
+	}
+}
+
+func signIn(id session.ID) session.Session {
+	return session.Session{
+		ID: id, PrincipalID: "u1", RefreshID: "jti-0", Proven: session.Proven{session.Password}, Client: from("203.0.113.77"),
+		StartedAt: now, LastActive: now, ExpiresAt: now.Add(time.Hour), Until: now.Add(time.Hour),
+	}
+}
+
+func rotation(id session.ID) session.Rotation {
+	return session.Rotation{
+		SessionID: id, PrincipalID: "u1", Presented: "jti-0", Next: "jti-1", Client: from("2001:db8:ca::1"),
+		At: now.Add(time.Second), ExpiresAt: now.Add(time.Hour), GraceUntil: now.Add(11 * time.Second),
+		Pair: session.Pair{
+			Access: secret.New("canary-access-token"), Refresh: secret.New("canary-refresh-token"),
+			AccessExpires: now, RefreshExpires: now,
+		},
+	}
+}
+
+func mail(id string, of principal.ID) notice.Notice {
+	return notice.Notice{
+		ID: id, Kind: notice.EmailVerification, Principal: of, To: ada().Email, Name: "Readable Name", Locale: "en",
+		CreatedAt: now, ExpiresAt: now.Add(time.Hour), Token: secret.New("canary-mail-token"), From: from("203.0.113.77"),
+	}
+}
+
+var (
+	guesser = throttle.Subject{Account: "ada.canary@example.com", Network: "canary-network"}
+	link    = onetime.Item{
+		Hash: onetime.Hash{1, 2, 3}, Kind: onetime.EmailVerification, Principal: "u1", CreatedAt: now, ExpiresAt: now.Add(time.Hour),
+	}
+)
+
+// fill makes a store hold one of everything.
+func fill(t *testing.T, w outbound.UnitOfWork) {
+	t.Helper()
+	item := link
+	item.Address = ada().Email
+	err := w.Within(t.Context(), func(ctx context.Context, s outbound.Stores) error {
+		must(t, s.Principals.Add(ctx, restored(t, ada())))
+		must(t, s.Sessions.Add(ctx, signIn("s1")))
+		must(t, s.OneTime.Add(ctx, item))
+		must(t, s.Outbox.Add(ctx, mail("n1", "u1")))
+		must(t, s.Outbox.Add(ctx, mail("n2", "")))
+		must(t, s.Attempts.Save(ctx, guesser, throttle.State{}.Count(now)))
+		_, err := s.Cooldowns.Start(ctx, notice.EmailVerification, "ada.canary@example.com", now, time.Minute)
+		must(t, err)
+		_, _, err = s.Devices.Mark(ctx, "u1", "canary device", now, now)
+		must(t, err)
+		done, err := s.Sessions.Rotate(ctx, rotation("s1"))
+		must(t, err)
+		if !done {
+			t.Error("Rotate = false")
+		}
+		return nil
+	})
+	must(t, err)
+}
