@@ -57,12 +57,12 @@ const (
 // State returns what the item is worth at now.
 func (i Item) State(now time.Time) State {
 	switch {
-	case !i.UsedAt.IsZero():
-		return Used
 	case !i.VoidedAt.IsZero():
 		return Voided
 	case !now.Before(i.ExpiresAt):
 		return Expired
+	case !i.UsedAt.IsZero():
+		return Used
 	}
 	return Usable
 }
