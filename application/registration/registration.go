@@ -1,0 +1,91 @@
+// Package registration holds the use cases by which an account comes to be and
+// its address is proven: registering, verifying, asking for another link. Who
+// learns what about an address that is taken is decided here; how mails are
+// written and sent is not.
+package registration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gatehouse/domain/email"
+	"gatehouse/domain/fault"
+	"gatehouse/domain/notice"
+	"gatehouse/domain/onetime"
+	"gatehouse/domain/principal"
+	"gatehouse/domain/secret"
+	"gatehouse/domain/session"
+	"gatehouse/ports/outbound"
+)
+
+// Mail is what the operator has decided about the mails of this package.
+type Mail struct {
+	On    bool
+	Alert bool // tell owners that somebody tried to register their address
+
+	Cooldown        time.Duration // between two verification mails to an address
+	InfoCooldown    time.Duration // between two alerts to an address
+	VerificationTTL time.Duration // of a link
+}
+
+// link is a verification link that is about to be promised.
+type link struct {
+	noticeID string
+	token    secret.Text
+	locale   string
+	session  session.ID // that asked for it, "" for none
+	now      time.Time
+	ttl      time.Duration
+}
+
+// promise stores the link and the mail that carries it to the address of p.
+func (l link) promise(ctx context.Context, s outbound.Stores, p *principal.Principal) error {
+	err := s.OneTime.Add(ctx, onetime.Item{
+		Hash: onetime.HashOf(l.token), Kind: onetime.EmailVerification,
+		Principal: p.ID(), Session: l.session, Address: p.Email(),
+		CreatedAt: l.now, ExpiresAt: l.now.Add(l.ttl),
+	})
+	if err != nil {
+		return fmt.Errorf("add verification link: %w", err)
+	}
+	n := notice.To(p, notice.EmailVerification, l.noticeID, l.locale, l.now).Linking(l.token, l.ttl)
+	return queue(ctx, s, n)
+}
+
+func queue(ctx context.Context, s outbound.Stores, n notice.Notice) error {
+	if err := s.Outbox.Add(ctx, n); err != nil {
+		return fmt.Errorf("queue %s: %w", n.Kind, err)
+	}
+	return nil
+}
+
+// cool begins a cooldown, or returns how long the one that runs still lasts.
+func cool(ctx context.Context, s outbound.Stores, kind notice.Kind, to email.Address, now time.Time, ttl time.Duration) (time.Duration, error) {
+	left, err := s.Cooldowns.Start(ctx, kind, to.Normal(), now, ttl)
+	if err != nil {
+		return 0, fmt.Errorf("start cooldown of %s: %w", kind, err)
+	}
+	return left, nil
+}
+
+func voidLinks(ctx context.Context, s outbound.Stores, of principal.ID, now time.Time) error {
+	if err := s.OneTime.Void(ctx, of, onetime.EmailVerification, "", now); err != nil {
+		return fmt.Errorf("void verification links: %w", err)
+	}
+	return nil
+}
+
+// user loads a user, locked within a transaction. Guests and accounts that are
+// gone are USER_NOT_FOUND.
+func user(ctx context.Context, s outbound.Stores, id principal.ID) (*principal.Principal, error) {
+	p, err := s.Principals.ByID(ctx, id)
+	switch {
+	case errors.Is(err, outbound.ErrNotFound):
+		return nil, fault.New(fault.UserNotFound).Because(err)
+	case err != nil:
+		return nil, fmt.Errorf("load user: %w", err)
+	}
+	return p, p.RequireUser()
+}
