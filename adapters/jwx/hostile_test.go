@@ -249,6 +249,8 @@ func TestRefusesHostileClaimsThatWeSigned(t *testing.T) {
 		} {
 			f.refuses(name, f.forge(f.header(), payload))
 		}
+		f.accepts("a long claim", f.forge(f.header(), change("crew", strings.Repeat("x", 2400))))
+		f.refuses("a token too long", f.forge(f.header(), change("crew", strings.Repeat("x", 2800))))
 		for _, name := range []string{
 			"iss", "aud", "iat", "nbf", "exp", "jti", "sub", "sid", "roles", "groups", "amr", "acr", "auth_time", "gen",
 		} {
