@@ -35,7 +35,7 @@ var config = mail.Config{
 	From: "no-reply@example.com",
 }
 
-func catalogue(t *testing.T) *i18n.Catalogue {
+func catalogue(t testing.TB) *i18n.Catalogue {
 	t.Helper()
 	c, err := i18n.Load(locales.Files, "en", nil)
 	if err != nil {

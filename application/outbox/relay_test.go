@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -482,9 +483,10 @@ func TestADeliveryEndsBeforeItsLease(t *testing.T) {
 func TestASlowDomainDoesNotKeepTheRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()
-		down := true
+		var down atomic.Bool
+		down.Store(true)
 		mail := newPost(func(ctx context.Context, n notice.Notice, _ int) error {
-			if down && strings.HasSuffix(n.To.Normal(), "@slow.example") {
+			if down.Load() && strings.HasSuffix(n.To.Normal(), "@slow.example") {
 				<-ctx.Done()
 				return failing("timeout")
 			}
@@ -505,7 +507,7 @@ func TestASlowDomainDoesNotKeepTheRoom(t *testing.T) {
 				t.Errorf("%s, promised after %v, was delivered after %v", id, begun, tries)
 			}
 		}
-		down = false
+		down.Store(false)
 		time.Sleep(30 * time.Minute)
 		synctest.Wait()
 		backlog(t, store, 0, 0)
@@ -577,17 +579,18 @@ func TestTwoRelaysDeliverEachMailOnce(t *testing.T) {
 func TestAMailTakenOverIsSettledByTheOtherRelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()
-		var clock time.Duration
+		var ahead atomic.Int64 // of the clock
+		clock := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 		mail := newPost(nil)
 		mail.script = func(context.Context, notice.Notice, int) error {
-			clock += time.Minute // the lease is over
-			now := time.Now().Add(clock)
+			ahead.Add(int64(time.Minute)) // the lease is over
+			now := clock()
 			_, err := store.Single().Outbox.Claim(context.Background(), "other", now, now.Add(time.Hour), 9)
 			return err
 		}
 		add(t, store, letter("n1"))
 		g := newRig(store, mail)
-		g.deps.Now = func() time.Time { return time.Now().Add(clock) }
+		g.deps.Now = clock
 		_, stop := g.run(t)
 		synctest.Wait()
 		stop()
