@@ -1,0 +1,194 @@
+// Package password holds the use cases around the passwords of accounts that
+// exist. Which passwords are acceptable is decided in the domain, how they may
+// be guessed in package attempt.
+package password
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gatehouse/application/attempt"
+	"gatehouse/domain/fault"
+	"gatehouse/domain/notice"
+	"gatehouse/domain/onetime"
+	"gatehouse/domain/password"
+	"gatehouse/domain/principal"
+	"gatehouse/domain/session"
+	"gatehouse/domain/throttle"
+	"gatehouse/ports/inbound"
+	"gatehouse/ports/outbound"
+)
+
+var _ inbound.UseCase[inbound.ChangePassword, inbound.Self] = (*Changer)(nil)
+
+// ChangerDeps are what a [Changer] works with. All are required.
+type ChangerDeps struct {
+	Work        outbound.UnitOfWork
+	Attempts    *attempt.Taker
+	Policy      password.Policy
+	Revocations outbound.Revocations
+	Alert       bool // mail is on and tells of changed passwords
+	Now         func() time.Time
+	NewID       func() string
+}
+
+// Changer answers [inbound.ChangePassword].
+type Changer struct{ d ChangerDeps }
+
+// NewChanger returns a Changer.
+func NewChanger(d ChangerDeps) *Changer { return &Changer{d} }
+
+// rounds is how often a change is begun anew because another one came first.
+const rounds = 3
+
+var errOvertaken = errors.New("another change came first, every time")
+
+// Do implements [inbound.UseCase], in the order of contract §9.1.
+func (c *Changer) Do(ctx context.Context, cmd inbound.ChangePassword) (p inbound.Self, err error) {
+	if err := cmd.Caller.RequireStepUp(); err != nil {
+		return nil, err
+	}
+	if broken := c.d.Policy.BrokenAsChange(cmd.New, cmd.Old); len(broken) > 0 {
+		return nil, fault.Invalid("newPassword", broken...)
+	}
+	for range rounds {
+		if p, err = c.try(ctx, cmd); !errors.Is(err, errOvertaken) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	// The change stands, so the caches are told even if the caller has hung up.
+	told := outbound.Revocation{Principal: p.ID(), Kept: cmd.Caller.SessionID}
+	if err := c.d.Revocations.Propagate(context.WithoutCancel(ctx), told); err != nil {
+		return nil, fault.New(fault.PostCommitSideEffectFailure).Because(err)
+	}
+	return p, nil
+}
+
+// try makes one round. What fails after the old password was found right takes
+// its count back: it was no wrong one.
+func (c *Changer) try(ctx context.Context, cmd inbound.ChangePassword) (inbound.Self, error) {
+	p, of, err := c.load(ctx, cmd)
+	if err != nil {
+		return nil, err
+	}
+	known, next, err := c.judge(ctx, cmd, p, of)
+	if err == nil {
+		p, err = c.replace(ctx, cmd, p.CredVersion(), next, of)
+	}
+	switch {
+	case err == nil:
+		return p, nil
+	case !known:
+		return nil, err
+	}
+	if forgiving := c.d.Attempts.Forgive(ctx, of); forgiving != nil {
+		err = errors.Join(forgiving, err)
+	}
+	return nil, err
+}
+
+func (c *Changer) load(ctx context.Context, cmd inbound.ChangePassword) (p *principal.Principal, of throttle.Subject, err error) {
+	err = c.d.Work.View(ctx, func(ctx context.Context, s outbound.Stores) error {
+		if p, err = user(ctx, s, cmd.Caller.PrincipalID); err != nil {
+			return err
+		}
+		if !p.HasPassword() {
+			return fault.New(fault.NoPasswordProvider)
+		}
+		of = attempt.Subject(p.Email().Typed(), cmd.From.Address)
+		return c.d.Attempts.Allowed(ctx, s, of)
+	})
+	return p, of, err
+}
+
+// judge compares the old password and hashes the new one in the same turn.
+// known tells whether the old one was right, whatever came after.
+func (c *Changer) judge(ctx context.Context, cmd inbound.ChangePassword, p *principal.Principal, of throttle.Subject) (known bool, next password.Hash, err error) {
+	guess := attempt.Guess{Subject: of, Password: cmd.Old, Hash: p.PasswordHash()}
+	err = c.d.Attempts.Judge(ctx, guess, func(turn outbound.Turn, _ bool) error {
+		known = true
+		// Asked earlier, the answer would tell who does not know the password
+		// something about the account.
+		if broken := c.d.Policy.BrokenFor(cmd.New, p.PasswordSubject()); len(broken) > 0 {
+			return fault.Invalid("newPassword", broken...)
+		}
+		if next, err = turn.Hash(cmd.New); err != nil {
+			return fmt.Errorf("hash new password: %w", err)
+		}
+		return nil
+	})
+	return known, next, err
+}
+
+func (c *Changer) replace(ctx context.Context, cmd inbound.ChangePassword, verified int, next password.Hash, of throttle.Subject) (p *principal.Principal, err error) {
+	now, noticeID := c.d.Now(), c.d.NewID()
+	err = c.d.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
+		if p, err = user(ctx, s, cmd.Caller.PrincipalID); err != nil {
+			return err
+		}
+		if p.CredVersion() != verified {
+			return errOvertaken
+		}
+		p.ChangePassword(next)
+		if err := s.Principals.Save(ctx, p); err != nil {
+			return fmt.Errorf("save user: %w", err)
+		}
+		if err := s.Sessions.EndAll(ctx, p.ID(), cmd.Caller.SessionID, session.PasswordChanged, now); err != nil {
+			return fmt.Errorf("end other sessions: %w", err)
+		}
+		if err := voidItems(ctx, s, p, now); err != nil {
+			return err
+		}
+		if err := c.d.Attempts.Reset(ctx, s, of); err != nil {
+			return err
+		}
+		return c.alert(ctx, s, notice.To(p, notice.PasswordChanged, noticeID, cmd.Locale, now).CausedBy(cmd.From))
+	})
+	return p, err
+}
+
+// voidItems voids what the old password may have let somebody prepare. Links
+// that verify the present address stay good.
+func voidItems(ctx context.Context, s outbound.Stores, p *principal.Principal, now time.Time) error {
+	for _, v := range []struct {
+		kind onetime.Kind
+		keep string
+	}{
+		{onetime.PasswordReset, ""},
+		{onetime.Challenge, ""},
+		{onetime.EmailVerification, p.Email().Normal()},
+	} {
+		if err := s.OneTime.Void(ctx, p.ID(), v.kind, v.keep, now); err != nil {
+			return fmt.Errorf("void %s: %w", v.kind, err)
+		}
+	}
+	return nil
+}
+
+func (c *Changer) alert(ctx context.Context, s outbound.Stores, n notice.Notice) error {
+	if !c.d.Alert {
+		return nil
+	}
+	if err := s.Outbox.Add(ctx, n); err != nil {
+		return fmt.Errorf("queue %s: %w", n.Kind, err)
+	}
+	return nil
+}
+
+// user loads a user, locked within a transaction. Guests and accounts that are
+// gone are USER_NOT_FOUND.
+func user(ctx context.Context, s outbound.Stores, id principal.ID) (*principal.Principal, error) {
+	p, err := s.Principals.ByID(ctx, id)
+	switch {
+	case errors.Is(err, outbound.ErrNotFound):
+		return nil, fault.New(fault.UserNotFound).Because(err)
+	case err != nil:
+		return nil, fmt.Errorf("load user: %w", err)
+	}
+	return p, p.RequireUser()
+}
