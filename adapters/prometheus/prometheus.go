@@ -28,6 +28,7 @@ type Metrics struct {
 	requests *prometheus.HistogramVec
 	problems *prometheus.CounterVec
 	useCases *prometheus.HistogramVec
+	restarts *prometheus.CounterVec
 }
 
 // New returns Metrics that also tell the version of the program and the state
@@ -47,11 +48,14 @@ func New(version string, now func() time.Time) *Metrics {
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
 		}, []string{"use_case", "outcome"}),
 	}
+	m.restarts = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gatehouse_loop_restarts_total", Help: "Background loops that panicked and were started again.",
+	}, []string{"loop"})
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "gatehouse_build_info", Help: "Always 1.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	info.Set(1)
-	m.registry.MustRegister(m.requests, m.problems, m.useCases, info,
+	m.registry.MustRegister(m.requests, m.problems, m.useCases, m.restarts, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -72,6 +76,9 @@ func (m *Metrics) Served(route, method string, status int, code string, took tim
 		m.problems.WithLabelValues(code).Inc()
 	}
 }
+
+// Restarted counts a background loop that panicked.
+func (m *Metrics) Restarted(loop string) { m.restarts.WithLabelValues(loop).Inc() }
 
 // Begin implements [outbound.Observer].
 func (m *Metrics) Begin(ctx context.Context, useCase string) (context.Context, func(error)) {

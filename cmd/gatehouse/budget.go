@@ -1,0 +1,52 @@
+package main
+
+import (
+	"math"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+)
+
+// Where the memory limit of a control group stands: version 2, version 1.
+var memoryLimits = []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}
+
+// limitMemory keeps the garbage collector below nine tenths of the container's
+// memory, unless GOMEMLIMIT says what to do.
+func limitMemory(environ []string) {
+	for _, v := range environ {
+		if value, ok := strings.CutPrefix(v, "GOMEMLIMIT="); ok && value != "" {
+			return
+		}
+	}
+	if limit := containerMemory(); limit > 0 {
+		debug.SetMemoryLimit(limit / 10 * 9)
+	}
+}
+
+// containerMemory returns the limit of the control group in bytes, 0 if there
+// is none.
+func containerMemory() int64 {
+	for _, path := range memoryLimits {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
+		if err == nil && n > 0 && n < math.MaxInt64/2 { // version 1 writes a huge number for no limit
+			return n
+		}
+	}
+	return 0
+}
+
+// hashSlots says how many passwords may be hashed at once (faults §7): one per
+// processor, as far as a quarter of the memory reaches.
+func hashSlots(memoryKiB int) int {
+	slots := runtime.GOMAXPROCS(0)
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
+		slots = min(slots, int(limit/4/(int64(memoryKiB)<<10)))
+	}
+	return max(1, slots)
+}

@@ -1,0 +1,338 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/text/language"
+
+	argon2adapter "gatehouse/adapters/argon2"
+	httpadapter "gatehouse/adapters/http"
+	i18nadapter "gatehouse/adapters/i18n"
+	jwxadapter "gatehouse/adapters/jwx"
+	mailadapter "gatehouse/adapters/mail"
+	memoryadapter "gatehouse/adapters/memory"
+	appaccess "gatehouse/application/access"
+	appattempt "gatehouse/application/attempt"
+	appdecorate "gatehouse/application/decorate"
+	appgrant "gatehouse/application/grant"
+	appguest "gatehouse/application/guest"
+	appoperations "gatehouse/application/operations"
+	appoutbox "gatehouse/application/outbox"
+	apppassword "gatehouse/application/password"
+	appprofile "gatehouse/application/profile"
+	appregistration "gatehouse/application/registration"
+	appsession "gatehouse/application/session"
+	"gatehouse/domain/client"
+	"gatehouse/domain/limit"
+	"gatehouse/domain/principal"
+	"gatehouse/domain/session"
+	"gatehouse/domain/throttle"
+	"gatehouse/domain/token"
+	"gatehouse/locales"
+	"gatehouse/ports/inbound"
+	"gatehouse/ports/outbound"
+)
+
+// around is what goes around every use case.
+type around struct {
+	watch outbound.Observer
+	audit outbound.AuditLog
+}
+
+func query[In, Out any](a around, uc inbound.UseCase[In, Out]) inbound.UseCase[In, Out] {
+	return appdecorate.Observe(a.watch, appdecorate.Guard(uc))
+}
+
+func command[In appdecorate.Audited, Out any](a around, uc inbound.UseCase[In, Out]) inbound.UseCase[In, Out] {
+	return appdecorate.Observe(a.watch, appdecorate.Audit(a.audit, now, appdecorate.Guard(uc)))
+}
+
+// watchers is several observers as one.
+type watchers []outbound.Observer
+
+// Begin implements [outbound.Observer].
+func (w watchers) Begin(ctx context.Context, useCase string) (context.Context, func(error)) {
+	ends := make([]func(error), 0, len(w))
+	for _, o := range w {
+		var end func(error)
+		ctx, end = o.Begin(ctx, useCase)
+		ends = append(ends, end)
+	}
+	return ctx, func(err error) {
+		for i := len(ends) - 1; i >= 0; i-- {
+			ends[i](err)
+		}
+	}
+}
+
+// hasher is the only one of the process: it counts its turns.
+type hasher = outbound.Hasher
+
+func newHasher(cfg settings) (hasher, error) {
+	p := cfg.Password
+	return argon2adapter.New(argon2adapter.Config{
+		MemoryKiB: p.HashMemoryKiB, Iterations: p.HashIterations, Parallelism: p.HashParallelism,
+		Slots: hashSlots(p.HashMemoryKiB), Queue: p.HashQueue,
+	})
+}
+
+func newWords(cfg settings) (*i18nadapter.Catalogue, error) {
+	words, err := i18nadapter.Load(locales.Files, cfg.App.Locale, cfg.Locales.Supported)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("app.locale, locales.supported: %w", err)}
+	}
+	return words, nil
+}
+
+// mailing is how mails leave. mailer is nil when they do not.
+type mailing struct {
+	mailer  outbound.Mailer
+	mailbox *mailadapter.Mailbox // nil unless mails go there
+}
+
+func (m mailing) close() error {
+	if m.mailbox == nil {
+		return nil
+	}
+	return m.mailbox.Close()
+}
+
+func newRenderer(cfg settings, base string, words mailadapter.Words) (*mailadapter.Renderer, error) {
+	r, err := mailadapter.NewRenderer(words, mailadapter.Config{
+		AppName: cfg.App.Name, BaseURL: base, VerificationPath: cfg.Mail.VerificationPath, From: cfg.mailFrom(),
+	})
+	if err != nil {
+		return nil, usageError{fmt.Errorf("mail: %w", err)}
+	}
+	return r, nil
+}
+
+func newMailing(cfg settings, base string, words mailadapter.Words) (m mailing, err error) {
+	mailbox, on, _ := cfg.mailKind()
+	if !on {
+		return m, nil
+	}
+	render, err := newRenderer(cfg, base, words)
+	if err != nil {
+		return m, err
+	}
+	if !mailbox {
+		smtp, err := mailadapter.NewSMTP(cfg.Mail.URL.Text, nil, render)
+		if err != nil {
+			return m, usageError{fmt.Errorf("mail.url: %w (%s)", err, cfg.origin["mail.url"])}
+		}
+		return mailing{mailer: smtp}, nil
+	}
+	if m.mailbox, err = mailadapter.OpenMailbox(filepath.Join(cfg.DataDir, "mailbox"), render); err != nil {
+		return m, fmt.Errorf("development mailbox: %w", err)
+	}
+	m.mailer = m.mailbox
+	return m, nil
+}
+
+func newRelay(f *foundation, m outbound.Mailer) *appoutbox.Relay {
+	return appoutbox.NewRelay(appoutbox.Deps{
+		Work: f.work, Mail: m, Owner: newID(), Now: now, Log: f.log,
+		Jitter: func(d time.Duration) time.Duration { return rand.N(max(d, 1)) }, //nolint:gosec // spreads retries, protects nothing
+		Batch:  20, Parallel: 8, Every: time.Second, Alone: f.alone(),
+	})
+}
+
+// parts are what the use cases share.
+type parts struct {
+	work     outbound.UnitOfWork
+	hasher   hasher
+	tokens   *jwxadapter.Tokens
+	issuer   *appgrant.Issuer
+	attempts *appattempt.Taker
+	vault    outbound.Vault
+}
+
+func newParts(f *foundation, base string, work outbound.UnitOfWork) (p parts, err error) {
+	p = parts{work: work, vault: f.vault}
+	if p.hasher, err = newHasher(f.cfg); err != nil {
+		return p, usageError{fmt.Errorf("password: %w", err)}
+	}
+	p.tokens, err = jwxadapter.New(jwxadapter.Config{Issuer: base, Audience: f.cfg.audience(base), Keys: f.signing})
+	if err != nil {
+		return p, fmt.Errorf("signing keys: %w", err)
+	}
+	t, l := f.cfg.Tokens, f.cfg.Limits
+	p.issuer = appgrant.New(appgrant.Deps{
+		Minter: p.tokens,
+		Session: session.Lifetimes{
+			Refresh: t.RefreshTTL, GuestRefresh: f.cfg.Guests.IdleTTL, Max: t.SessionMaxAge, ReuseGrace: t.RefreshReuseGrace,
+		},
+		Token: token.Lifetimes{Access: t.AccessTTL, StepUp: t.StepUpTTL},
+		NewID: newID,
+	})
+	p.attempts = appattempt.New(appattempt.Deps{
+		Work: work, Hasher: p.hasher, Now: now,
+		Policy: throttle.Policy{
+			Attempts: l.AccountAttempts, TotalAttempts: l.AccountTotalAttempts, MaxDelay: l.AccountMaxDelay, Off: !l.Enabled,
+		},
+	})
+	return p, p.selfTest()
+}
+
+// selfTest proves that the keys work: what is signed can be read, what is
+// sealed can be opened.
+func (p parts) selfTest() error {
+	at := now().Truncate(time.Second)
+	minted, err := p.tokens.Mint(token.Refresh, token.Claims{
+		ID: newID(), Subject: principal.ID(newID()), Session: session.ID(newID()), IssuedAt: at, ExpiresAt: at.Add(time.Minute),
+	})
+	if err != nil {
+		return fmt.Errorf("self-test: %w", err)
+	}
+	if _, err := p.tokens.Verify(minted, token.Refresh, at); err != nil {
+		return fmt.Errorf("self-test: verify: %w", err)
+	}
+	place := outbound.Field{Table: "self", Column: "test", Row: "1"}
+	sealed, err := p.vault.Seal(p.vault.Shared(), place, []byte("self-test"))
+	if err != nil {
+		return fmt.Errorf("self-test: %w", err)
+	}
+	if opened, err := p.vault.Open(p.vault.Shared(), place, sealed); err != nil || string(opened) != "self-test" {
+		return errors.Join(errors.New("self-test: what was sealed does not open"), err)
+	}
+	return nil
+}
+
+func newAdminEnsurer(f *foundation, h hasher) *appoperations.AdminEnsurer {
+	return appoperations.NewAdminEnsurer(appoperations.AdminEnsurerDeps{Create: f.userCreator(h), Set: f.adminSetter()})
+}
+
+// nowhere stands for a service without a map of addresses.
+func nowhere(client.Address) *client.Location { return nil }
+
+// deps is the API: one line per operation.
+func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapter.Deps, err error) {
+	cfg, mailOn := s.cfg, s.mailing.mailer != nil
+	base, err := url.Parse(s.base)
+	if err != nil {
+		return d, usageError{fmt.Errorf("app.base_url: %w", err)}
+	}
+	trusted, err := networks(cfg.HTTP.TrustedProxies)
+	if err != nil {
+		return d, usageError{fmt.Errorf("http.trusted_proxies: %w", err)}
+	}
+	var (
+		revocations = memoryadapter.NoCache{}
+		alerts      = appsession.Alerts{Login: cfg.Alerts.Login, RefreshReused: cfg.Alerts.RefreshTokenReused}
+		mail        = appregistration.Mail{
+			On: mailOn, Alert: mailOn && cfg.Alerts.Registration,
+			Cooldown: cfg.Mail.Cooldown, InfoCooldown: cfg.Mail.InfoCooldown, VerificationTTL: cfg.Tokens.VerificationTTL,
+		}
+		ender         = appsession.EnderDeps{Work: p.work, Revocations: revocations, Now: now}
+	)
+	return httpadapter.Deps{
+		Authenticate: query(a, appaccess.NewAuthenticator(appaccess.AuthenticatorDeps{Work: p.work, Verifier: p.tokens, Now: now})),
+		Status:       query(a, inbound.UseCase[inbound.Status, inbound.StatusReport](appaccess.StatusTeller{})),
+		PublicKeys:   query(a, appaccess.NewKeyPublisher(appaccess.KeyPublisherDeps{Keys: p.tokens})),
+		Register: command(a, appregistration.NewRegistrar(appregistration.RegistrarDeps{
+			Work: p.work, Hasher: p.hasher, Policy: cfg.passwordPolicy(), Mail: mail, Now: now, NewID: newID, NewSecret: newSecret,
+		})),
+		VerifyEmail: command(a, appregistration.NewVerifier(appregistration.VerifierDeps{Work: p.work, Now: now})),
+		SendVerification: command(a, appregistration.NewSender(appregistration.SenderDeps{
+			Work: p.work, Mail: mail, Now: now, NewID: newID, NewSecret: newSecret,
+		})),
+		SignIn: command(a, appsession.NewSignerIn(appsession.SignerInDeps{
+			Work: p.work, Attempts: p.attempts, Issuer: p.issuer, Locate: nowhere, Alerts: alerts, MailOn: mailOn, NewID: newID, Now: now,
+		})),
+		SignOut: command(a, appsession.NewSignerOut(appsession.SignerOutDeps{
+			Work: p.work, Verifier: p.tokens, Revocations: revocations, Now: now,
+		})),
+		Refresh: command(a, appsession.NewRefresher(appsession.RefresherDeps{
+			Work: p.work, Verifier: p.tokens, Issuer: p.issuer, Revocations: revocations,
+			Locate: nowhere, Alerts: alerts, MailOn: mailOn, NewID: newID, Now: now,
+		})),
+		StepUp: command(a, appsession.NewStepperUp(appsession.StepperUpDeps{
+			Work: p.work, Attempts: p.attempts, Issuer: p.issuer, GuestWindow: cfg.Guests.StepUpWindow, Now: now,
+		})),
+		ListSessions:   query(a, appsession.NewLister(appsession.ListerDeps{Work: p.work, Now: now})),
+		EndSession:     command(a, appsession.NewEnder(ender)),
+		EndAllSessions: command(a, appsession.NewAllEnder(ender)),
+		WhoAmI:         query(a, appprofile.NewMirror()),
+		UpdateSelf:     command(a, appprofile.NewUpdater(appprofile.UpdaterDeps{Work: p.work})),
+		ChangePassword: command(a, apppassword.NewChanger(apppassword.ChangerDeps{
+			Work: p.work, Attempts: p.attempts, Policy: cfg.passwordPolicy(), Revocations: revocations,
+			Alert: mailOn && cfg.Alerts.PasswordChanged, Now: now, NewID: newID,
+		})),
+		CreateGuest: command(a, appguest.NewCreator(appguest.CreatorDeps{
+			Work: p.work, Issuer: p.issuer, Locate: nowhere, NewID: newID, Now: now,
+		})),
+
+		Buckets: memoryadapter.NewBuckets(), Words: words, Traffic: s.metrics,
+		NewID: newID, Now: now, Log: s.log, Stopping: &s.flights.stopping,
+
+		BaseURL: base, AllowedOrigins: cfg.HTTP.AllowedOrigins, TrustedProxies: trusted, BodyLimit: int64(cfg.HTTP.BodyLimit),
+		Transport: httpadapter.Transport{HeaderAllowed: cfg.Tokens.HeaderAllowed, HeaderPreferred: cfg.Tokens.HeaderPreferred},
+		Limits: httpadapter.Limits{
+			Enabled: cfg.Limits.Enabled,
+			IP:      limit.Budget{Count: cfg.Limits.IP, Per: time.Minute},
+			Login:   limit.Budget{Count: cfg.Limits.IPLogin, Per: 5 * time.Minute},
+			User:    limit.Budget{Count: cfg.Limits.User, Per: time.Minute},
+		},
+		Mailbox: s.mailing.handler(), Development: cfg.App.Mode == development,
+	}, nil
+}
+
+// handler returns nil, and no typed one, when there is no mailbox.
+func (m mailing) handler() http.Handler {
+	if m.mailbox == nil {
+		return nil
+	}
+	return m.mailbox.Handler()
+}
+
+func networks(list []string) ([]netip.Prefix, error) {
+	out := make([]netip.Prefix, 0, len(list))
+	for _, text := range list {
+		if ip, err := netip.ParseAddr(text); err == nil {
+			out = append(out, netip.PrefixFrom(ip, ip.BitLen()))
+			continue
+		}
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}
+
+// rehearse builds what can be built without touching anything, to find the
+// mistakes that only show then.
+func rehearse(cfg settings) error {
+	if _, err := language.Parse(cfg.App.Locale); err != nil {
+		return err
+	}
+	words, err := newWords(cfg)
+	if err != nil {
+		return err
+	}
+	errs := []error{}
+	if mailbox, on, _ := cfg.mailKind(); on {
+		render, err := newRenderer(cfg, cfg.baseURL(cfg.HTTP.Address), words)
+		if err == nil && !mailbox {
+			_, err = mailadapter.NewSMTP(cfg.Mail.URL.Text, nil, render)
+		}
+		errs = append(errs, err)
+	}
+	if cfg.Keys.Master.Reveal() != "" {
+		_, err := openMaster(cfg, slog.New(slog.DiscardHandler))
+		errs = append(errs, err)
+	}
+	_, err = newHasher(cfg)
+	return errors.Join(append(errs, err)...)
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	gormadapter "gatehouse/adapters/gorm"
+	jwxadapter "gatehouse/adapters/jwx"
+	masterkeyadapter "gatehouse/adapters/masterkey"
+	vaultadapter "gatehouse/adapters/vault"
+	appkeys "gatehouse/application/keys"
+	"gatehouse/domain/key"
+	"gatehouse/domain/secret"
+	"gatehouse/ports/outbound"
+)
+
+// now is as exact as the databases are.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// newSecret returns 256 random bits in 43 characters.
+func newSecret() secret.Text {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return secret.New(base64.RawURLEncoding.EncodeToString(b[:]))
+}
+
+// foundation is what serving and operating both stand on.
+type foundation struct {
+	cfg     settings
+	log     *slog.Logger
+	db      *gormadapter.DB
+	vault   outbound.Vault
+	work    outbound.UnitOfWork
+	signing []key.Opened
+	fresh   bool // nothing was there before
+}
+
+// lay opens the data folder, the database and the keys, in this order.
+func lay(ctx context.Context, cfg settings, log *slog.Logger) (f *foundation, err error) {
+	_, missing := os.Stat(filepath.Join(cfg.DataDir, masterFile))
+	f = &foundation{cfg: cfg, log: log, fresh: errors.Is(missing, fs.ErrNotExist)}
+	if f.db, err = openDatabase(ctx, cfg); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.db.Close())
+		}
+	}()
+	if cfg.Database.Migrate {
+		err = f.db.Migrate(ctx)
+	} else {
+		err = f.db.SchemaCurrent(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := f.openKeys(ctx); err != nil {
+		return nil, err
+	}
+	f.work = gormadapter.NewStore(f.db, f.vault)
+	return f, nil
+}
+
+// Close closes the database.
+func (f *foundation) Close() error { return f.db.Close() }
+
+// masterFile is where development keeps a master key, in the data folder.
+const masterFile = "master.key"
+
+func (f *foundation) openKeys(ctx context.Context) error {
+	master, err := openMaster(f.cfg, f.log)
+	if err != nil {
+		return err
+	}
+	keeper := appkeys.NewKeeper(appkeys.KeeperDeps{
+		Work:    gormadapter.NewStore(f.db, nil), // keys are not sealed by a vault that is made of them
+		Maker:   jwxadapter.KeyMaker{SigningAlgorithm: f.cfg.Tokens.Algorithm},
+		Wrapper: master, Now: now, NewID: rand.Text,
+	})
+	if err := keeper.Ensure(ctx); err != nil {
+		return err
+	}
+	ring, err := keeper.Load(ctx)
+	if err != nil {
+		return err
+	}
+	of := map[key.Purpose][]key.Opened{}
+	for _, k := range ring {
+		of[k.Purpose] = append(of[k.Purpose], k)
+	}
+	f.signing = of[key.Signing]
+	f.vault, err = vaultadapter.New(of[key.Encryption], of[key.BlindIndex][0]) // there is one: Ensure has seen to it
+	return err
+}
+
+// openMaster returns the master key. In development it makes one.
+func openMaster(cfg settings, log *slog.Logger) (*masterkeyadapter.Wrapper, error) {
+	text := strings.TrimSpace(cfg.Keys.Master.Reveal())
+	path, isFile := strings.CutPrefix(text, "file:")
+	switch {
+	case text == "":
+		path = filepath.Join(cfg.DataDir, masterFile)
+		if err := masterkeyadapter.Generate(path); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("make master key: %w", err)
+		}
+	case !isFile:
+		w, err := masterkeyadapter.FromBase64(text)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("keys.master: %w (%s)", err, cfg.origin["keys.master"])}
+		}
+		return w, nil
+	}
+	w, err := masterkeyadapter.FromFile(path)
+	if open, ok := errors.AsType[*masterkeyadapter.ModeError](err); ok && cfg.App.Mode == development {
+		log.Warn("master key can be read by others", "path", open.Path, "mode", open.Mode.String())
+		err = nil
+	}
+	if err != nil {
+		return nil, usageError{fmt.Errorf("keys.master: %w (%s)", err, cfg.origin["keys.master"])}
+	}
+	return w, nil
+}
+
+// ownFolder makes the data folder if there is none.
+func ownFolder(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	return nil
+}
+
+// alone says whether no other process can use this database: it is a file, and
+// locked.
+func (f *foundation) alone() bool { return strings.HasPrefix(f.cfg.databaseURL(), "sqlite://") }

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	httpadapter "gatehouse/adapters/http"
+	prometheusadapter "gatehouse/adapters/prometheus"
+	telemetryadapter "gatehouse/adapters/telemetry"
+	apphousekeeping "gatehouse/application/housekeeping"
+	appoutbox "gatehouse/application/outbox"
+	"gatehouse/domain/password"
+	"gatehouse/ports/inbound"
+)
+
+type serveCmd struct{}
+
+// Run implements the command. What it starts it stops again, in reverse.
+func (serveCmd) Run(ctx context.Context, p *process) (err error) {
+	cfg, err := p.settings()
+	if err != nil {
+		return err
+	}
+	limitMemory(p.environ)
+	f, err := lay(ctx, cfg, p.log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	d, err := bind(ctx, cfg.config)
+	if err != nil {
+		return err
+	}
+	s, err := build(ctx, f, d)
+	if err != nil {
+		d.close()
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	return s.run(ctx, p)
+}
+
+// service is everything that serves, built and not yet at work.
+type service struct {
+	*foundation
+	doors
+	base             string
+	flights          *flights
+	public, internal http.Handler
+	mailing          mailing
+	relay            *appoutbox.Relay // nil when mail is off
+	sweeper          *apphousekeeping.Sweeper
+	metrics          *prometheusadapter.Metrics
+}
+
+// build makes a service that answers at d.
+func build(ctx context.Context, f *foundation, d doors) (*service, error) {
+	s := &service{
+		foundation: f, doors: d, base: f.cfg.baseURL(d.public.Addr().String()),
+		flights: &flights{}, metrics: prometheusadapter.New(thisBuild().Version, now),
+	}
+	words, err := newWords(f.cfg)
+	if err != nil {
+		return nil, err
+	}
+	if s.mailing, err = newMailing(f.cfg, s.base, words); err != nil {
+		return nil, err
+	}
+	if err := s.assemble(ctx, words); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func (s *service) assemble(ctx context.Context, words httpadapter.Words) error {
+	s.sweeper = apphousekeeping.NewSweeper(apphousekeeping.SweeperDeps{Work: s.work, Every: 10 * time.Minute, Now: now, Log: s.log})
+	work := s.work
+	if s.mailing.mailer != nil {
+		s.relay = newRelay(s.foundation, s.mailing.mailer)
+		work = appoutbox.Waking(work, s.relay.Wake)
+	}
+	parts, err := newParts(s.foundation, s.base, work)
+	if err != nil {
+		return err
+	}
+	if err := bootstrap(ctx, s.foundation, parts.hasher); err != nil {
+		return err
+	}
+	lines := telemetryadapter.Log{To: s.log, Now: now}
+	deps, err := s.deps(words, parts, around{watch: watchers{lines, s.metrics}, audit: lines})
+	if err != nil {
+		return err
+	}
+	if s.public, err = httpadapter.New(deps); err != nil {
+		return err
+	}
+	s.internal, err = httpadapter.NewInternal(httpadapter.InternalDeps{
+		Deps: deps, Metrics: s.metrics.Handler(), Ready: func() bool { return !s.flights.stopping.Load() },
+		Checks: map[string]httpadapter.Check{
+			"database":   steady(s.db.Ping),
+			"migrations": steady(s.db.SchemaCurrent),
+			"keys":       func(context.Context) error { return parts.selfTest() },
+		},
+	})
+	return err
+}
+
+// bootstrap makes sure that there is the admin the configuration asks for.
+func bootstrap(ctx context.Context, f *foundation, h hasher) error {
+	b := f.cfg.Bootstrap
+	if b.AdminEmail == "" {
+		return nil
+	}
+	cmd := inbound.EnsureAdmin{CreateUser: inbound.CreateUser{Email: b.AdminEmail, Name: "Administrator", Admin: true}}
+	if text := b.AdminPassword.Reveal(); text != "" {
+		cmd.Password = password.NewPlain(text)
+	}
+	if _, err := newAdminEnsurer(f, h).Do(ctx, cmd); err != nil {
+		return fmt.Errorf("bootstrap admin: %w", inWords(err))
+	}
+	return nil
+}
+
+// run serves until ctx ends or a server fails.
+func (s *service) run(ctx context.Context, p *process) error {
+	loops := s.loops(ctx)
+	defer loops.stop()
+	at := serve(ctx, s.doors, s.public, s.internal, s.flights, s.log)
+	s.log.InfoContext(ctx, "ready", "baseUrl", s.base, "mode", s.cfg.App.Mode)
+	if s.fresh && s.cfg.App.Mode == development && isTerminal(p.err) {
+		welcome(p.err, s.base, s.doors.internal.Addr().String(), s.mailing.mailbox != nil)
+	}
+	var failed error
+	select {
+	case <-ctx.Done():
+		s.log.InfoContext(ctx, "stopping")
+	case failed = <-at.failed:
+	}
+	at.stop(ctx)
+	return failed
+}
+
+func (s *service) close() error { return s.mailing.close() }
+
+// loops are what goes on in the background, and how it ends.
+type loops struct {
+	cancel context.CancelFunc
+	ends   sync.WaitGroup
+}
+
+func (l *loops) stop() {
+	l.cancel()
+	l.ends.Wait()
+}
+
+// loops begins the background work. It outlives ctx, because requests in
+// flight still cause mails.
+func (s *service) loops(ctx context.Context) *loops {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	l := &loops{cancel: cancel}
+	l.ends.Go(func() { s.supervise(ctx, "housekeeping", s.sweeper.Run) })
+	if s.relay != nil {
+		l.ends.Go(func() { s.supervise(ctx, "outbox", s.relay.Run) })
+	}
+	return l
+}
+
+// supervise runs a loop again when it panics, a little later each time.
+func (s *service) supervise(ctx context.Context, name string, loop func(context.Context)) {
+	const most = time.Minute
+	for wait := time.Second; !finished(ctx, s.log, name, loop); wait = min(2*wait, most) {
+		s.metrics.Restarted(name)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// finished reports whether loop ended by itself. It logs the type of what it
+// panicked with, and never the value, which may be anybody's.
+func finished(ctx context.Context, log *slog.Logger, name string, loop func(context.Context)) (ok bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			log.ErrorContext(ctx, "background loop panicked", "loop", name, "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+		}
+	}()
+	loop(ctx)
+	return true
+}
+
+// steady makes a check need two failures in a row before it fails, so that one
+// slow answer takes no replica out of service.
+func steady(check httpadapter.Check) httpadapter.Check {
+	var mu sync.Mutex
+	failures := 0
+	return func(ctx context.Context) error {
+		err := check(ctx)
+		mu.Lock()
+		defer mu.Unlock()
+		if err == nil {
+			failures = 0
+			return nil
+		}
+		if failures++; failures < 2 {
+			return nil
+		}
+		return err
+	}
+}
+
