@@ -159,9 +159,10 @@ func newEcho(d Deps) *echo.Echo {
 // mount adds what is no part of the API: the pages of development mode.
 func mount(e *echo.Echo, d Deps) error {
 	if d.Mailbox != nil {
-		for _, path := range []string{"/dev/mailbox", "/dev/mailbox/messages"} {
-			e.Any(path, echo.WrapHandler(d.Mailbox))
-		}
+		mailbox := echo.WrapHandler(d.Mailbox)
+		e.GET("/dev/mailbox", mailbox)
+		e.GET("/dev/mailbox/messages", mailbox)
+		e.DELETE("/dev/mailbox/messages", mailbox)
 	}
 	if !d.Development {
 		return nil
@@ -170,9 +171,9 @@ func mount(e *echo.Echo, d Deps) error {
 	if err != nil {
 		return fmt.Errorf("reference page: %w", err)
 	}
-	page := echo.WrapHandler(reference)
-	e.GET("/dev/api", page)
-	e.GET("/dev/api/:asset", page)
+	for path, page := range reference {
+		e.GET(path, echo.WrapHandler(page))
+	}
 	return nil
 }
 

@@ -36,10 +36,10 @@ var contentTypes = map[string]string{
 	".txt":  "text/plain; charset=utf-8",
 }
 
-// Reference returns the API reference for developers: Swagger UI over
+// Reference returns the API reference for developers, by path: Swagger UI over
 // /api/openapi, which works without a network. It is not meant for production.
-func Reference() (http.Handler, error) {
-	mux := http.NewServeMux()
+func Reference() (map[string]http.Handler, error) {
+	pages := map[string]http.Handler{}
 	files, err := reference.ReadDir("reference")
 	if err != nil {
 		return nil, err
@@ -50,14 +50,13 @@ func Reference() (http.Handler, error) {
 			return nil, err
 		}
 		name, packed := strings.CutSuffix(f.Name(), ".gz")
-		a := asset{contentTypes[path.Ext(name)], b, packed}
+		at := path.Join(ReferencePath, name)
 		if name == "index.html" {
-			mux.Handle("GET "+ReferencePath, a)
-			continue
+			at = ReferencePath
 		}
-		mux.Handle("GET "+path.Join(ReferencePath, name), a)
+		pages[at] = asset{contentTypes[path.Ext(name)], b, packed}
 	}
-	return mux, nil
+	return pages, nil
 }
 
 // asset is an embedded file, perhaps packed with gzip.
