@@ -1,0 +1,93 @@
+// Package decorate holds what is true of every use case, written once: panics
+// end in it, observers hear of it, commands are put on record. Only cmd
+// applies it. Transactions, permissions and validation are no decorators,
+// being part of what a use case means.
+package decorate
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"gatehouse/domain/audit"
+	"gatehouse/domain/fault"
+	"gatehouse/domain/session"
+	"gatehouse/ports/inbound"
+	"gatehouse/ports/outbound"
+)
+
+// nameOf is the one name a use case has everywhere: that of its command.
+func nameOf[In any]() string { return reflect.TypeFor[In]().Name() }
+
+// Guard makes a panic an error with the stack in it, so that whatever stands
+// around it sees an ordinary failure. Apply it first.
+func Guard[In, Out any](next inbound.UseCase[In, Out]) inbound.UseCase[In, Out] {
+	return inbound.Func[In, Out](func(ctx context.Context, in In) (out Out, err error) {
+		defer func() {
+			if v := recover(); v != nil {
+				err = &crash{useCase: nameOf[In](), what: describe(v), stack: debug.Stack()}
+			}
+		}()
+		return next.Do(ctx, in)
+	})
+}
+
+// crash is a panic that was caught.
+type crash struct {
+	useCase, what string
+	stack         []byte
+}
+
+func (c *crash) Error() string { return fmt.Sprintf("panic in %s: %s\n%s", c.useCase, c.what, c.stack) }
+
+// describe tells a value by its type, since it may be a part of the request.
+// What the runtime says holds no values of ours.
+func describe(panicked any) string {
+	if e, ok := panicked.(runtime.Error); ok {
+		return e.Error()
+	}
+	return fmt.Sprintf("%T", panicked)
+}
+
+// Observe lets o watch every call.
+func Observe[In, Out any](o outbound.Observer, next inbound.UseCase[In, Out]) inbound.UseCase[In, Out] {
+	name := nameOf[In]()
+	return inbound.Func[In, Out](func(ctx context.Context, in In) (Out, error) {
+		ctx, end := o.Begin(ctx, name)
+		out, err := next.Do(ctx, in)
+		end(err)
+		return out, err
+	})
+}
+
+// Audited is a command that says who asks.
+type Audited interface{ By() session.Caller }
+
+// patience is how long a record may take when its caller is gone already.
+const patience = 5 * time.Second
+
+// Audit puts every command on record with how it ended, refusals included. A
+// record that has to exist exactly when the change does is no matter for a
+// decorator: it belongs into the transaction.
+func Audit[In Audited, Out any](log outbound.AuditLog, now func() time.Time, next inbound.UseCase[In, Out]) inbound.UseCase[In, Out] {
+	name := nameOf[In]()
+	return inbound.Func[In, Out](func(ctx context.Context, in In) (Out, error) {
+		out, err := next.Do(ctx, in)
+		record(ctx, log, audit.Entry{
+			At: now(), Command: name,
+			Principal: in.By().PrincipalID, Session: in.By().SessionID,
+			Outcome: fault.CodeOf(err),
+		})
+		return out, err
+	})
+}
+
+// record does not let a caller who hangs up escape it.
+func record(ctx context.Context, log outbound.AuditLog, e audit.Entry) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	log.Record(ctx, e)
+}

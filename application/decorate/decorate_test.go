@@ -1,0 +1,150 @@
+package decorate_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gatehouse/application/decorate"
+	"gatehouse/domain/audit"
+	"gatehouse/domain/fault"
+	"gatehouse/domain/session"
+	"gatehouse/ports/inbound"
+)
+
+var noon = time.Date(2028, 2, 29, 12, 0, 0, 0, time.UTC)
+
+// ring asks that a bell is rung.
+type ring struct{ times int }
+
+func (ring) By() session.Caller { return session.Caller{PrincipalID: "ada", SessionID: "phone"} }
+
+type mark struct{}
+
+// diary is an observer and an audit log that writes everything down.
+type diary struct {
+	lines []string
+	ended error
+	entry audit.Entry
+}
+
+func (d *diary) Begin(ctx context.Context, useCase string) (context.Context, func(error)) {
+	d.lines = append(d.lines, "begin "+useCase)
+	return context.WithValue(ctx, mark{}, true), func(err error) {
+		d.ended = err
+		d.lines = append(d.lines, "end "+string(fault.CodeOf(err)))
+	}
+}
+
+func (d *diary) Record(_ context.Context, e audit.Entry) {
+	d.entry = e
+	d.lines = append(d.lines, "record "+string(e.Outcome))
+}
+
+func clock() time.Time { return noon }
+
+func TestEveryEndIsSeenByEveryDecorator(t *testing.T) {
+	boom := errors.New("the bell fell down")
+	for name, tc := range map[string]struct {
+		do   inbound.Func[ring, int]
+		want fault.Code
+		is   error
+	}{
+		"an answer": {do: func(_ context.Context, r ring) (int, error) { return r.times, nil }},
+		"a refusal": {do: func(context.Context, ring) (int, error) { return 0, fault.New(fault.UserNotFound) }, want: fault.UserNotFound, is: fault.UserNotFound},
+		"a wrapped refusal": {do: func(context.Context, ring) (int, error) {
+			return 0, fmt.Errorf("ring: %w", fault.New(fault.UserNotFound))
+		}, want: fault.UserNotFound, is: fault.UserNotFound},
+		"a failure": {do: func(context.Context, ring) (int, error) { return 0, boom }, want: fault.InternalError, is: boom},
+		"a panic":   {do: func(context.Context, ring) (int, error) { panic("boom") }, want: fault.InternalError},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &diary{}
+			use := decorate.Observe(d, decorate.Audit(d, clock, decorate.Guard(tc.do)))
+			got, err := use.Do(t.Context(), ring{times: 3})
+			if fault.CodeOf(err) != tc.want || (tc.is != nil && !errors.Is(err, tc.is)) || (err == nil) != (got == 3) {
+				t.Fatalf("Do = %d, %v", got, err)
+			}
+			if d.ended != err { //nolint:errorlint // the very same one
+				t.Errorf("the observer saw %v", d.ended)
+			}
+			want := []string{"begin ring", "record " + string(tc.want), "end " + string(tc.want)}
+			if !slices.Equal(d.lines, want) {
+				t.Errorf("got  %q\nwant %q", d.lines, want)
+			}
+			entry := audit.Entry{At: noon, Command: "ring", Principal: "ada", Session: "phone", Outcome: tc.want}
+			if d.entry != entry {
+				t.Errorf("entry = %+v\nwant    %+v", d.entry, entry)
+			}
+		})
+	}
+}
+
+func TestAUseCaseRunsInTheObserversContext(t *testing.T) {
+	use := decorate.Observe(&diary{}, decorate.Guard(inbound.Func[ring, bool](func(ctx context.Context, _ ring) (bool, error) {
+		return ctx.Value(mark{}) != nil, nil
+	})))
+	if ok, err := use.Do(t.Context(), ring{}); !ok || err != nil {
+		t.Errorf("Do = %v, %v", ok, err)
+	}
+}
+
+func TestGuardTellsWhereAndNotWhat(t *testing.T) {
+	type password struct{ text string }
+	for name, value := range map[string]any{
+		"text": "SECRET", "an error": errors.New("SECRET"), "a value": password{"SECRET"}, "a pointer": &password{"SECRET"},
+	} {
+		use := decorate.Guard(inbound.Func[ring, int](func(context.Context, ring) (int, error) { panic(value) }))
+		_, err := use.Do(t.Context(), ring{})
+		if err == nil || strings.Contains(err.Error(), "SECRET") || !strings.Contains(err.Error(), "panic in ring") ||
+			!strings.Contains(err.Error(), "decorate_test.go") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestGuardTellsWhatTheRuntimeSays(t *testing.T) {
+	use := decorate.Guard(inbound.Func[ring, int](func(_ context.Context, r ring) (int, error) { return []int{}[r.times], nil }))
+	_, err := use.Do(t.Context(), ring{times: 7})
+	if err == nil || !strings.Contains(err.Error(), "index out of range [7]") {
+		t.Errorf("Do = %v", err)
+	}
+}
+
+func TestACallerWhoHangsUpIsRecorded(t *testing.T) {
+	ctx, hangUp := context.WithCancel(t.Context())
+	use := decorate.Audit(recorder(func(ctx context.Context, _ audit.Entry) {
+		if ctx.Err() != nil {
+			t.Error("the record was given no time")
+		}
+	}), clock, inbound.Func[ring, int](func(context.Context, ring) (int, error) {
+		hangUp()
+		return 1, nil
+	}))
+	if _, err := use.Do(ctx, ring{}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestARecordMayNotTakeForever(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		use := decorate.Audit(recorder(func(ctx context.Context, _ audit.Entry) { <-ctx.Done() }), clock,
+			inbound.Func[ring, int](func(context.Context, ring) (int, error) { return 1, nil }))
+		if out, err := use.Do(t.Context(), ring{}); out != 1 || err != nil {
+			t.Errorf("Do = %d, %v", out, err)
+		}
+		if took := time.Since(began); took != 5*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+type recorder func(context.Context, audit.Entry)
+
+func (r recorder) Record(ctx context.Context, e audit.Entry) { r(ctx, e) }

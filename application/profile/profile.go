@@ -1,0 +1,91 @@
+// Package profile holds what principals ask about themselves, and what they
+// may change without a proof.
+package profile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gatehouse/domain/fault"
+	"gatehouse/domain/principal"
+	"gatehouse/ports/inbound"
+	"gatehouse/ports/outbound"
+)
+
+var (
+	_ inbound.UseCase[inbound.WhoAmI, inbound.Self]     = (*Mirror)(nil)
+	_ inbound.UseCase[inbound.UpdateSelf, inbound.Self] = (*Updater)(nil)
+)
+
+// Mirror answers [inbound.WhoAmI]. It needs nothing: the access check has read
+// the answer.
+type Mirror struct{}
+
+// NewMirror returns a Mirror.
+func NewMirror() *Mirror { return &Mirror{} }
+
+// Do implements [inbound.UseCase].
+func (*Mirror) Do(_ context.Context, q inbound.WhoAmI) (inbound.Self, error) {
+	return known(q.Access.Self())
+}
+
+// UpdaterDeps are what an [Updater] works with. All are required.
+type UpdaterDeps struct{ Work outbound.UnitOfWork }
+
+// Updater answers [inbound.UpdateSelf].
+type Updater struct{ d UpdaterDeps }
+
+// NewUpdater returns an Updater.
+func NewUpdater(d UpdaterDeps) *Updater { return &Updater{d} }
+
+// rounds is how often a record is read again because somebody else saved it
+// between reading and saving.
+const rounds = 3
+
+// Do implements [inbound.UseCase].
+func (u *Updater) Do(ctx context.Context, cmd inbound.UpdateSelf) (p inbound.Self, err error) {
+	id := cmd.Caller.PrincipalID
+	if cmd.Name == nil {
+		return known(u.d.Work.Single().Principals.ByID(ctx, id))
+	}
+	name, broken := principal.ParseName(*cmd.Name)
+	if len(broken) > 0 {
+		return nil, fault.Invalid("name", broken...)
+	}
+	for range rounds {
+		if p, err = u.rename(ctx, id, name); !errors.Is(err, outbound.ErrStale) {
+			break
+		}
+	}
+	return p, err
+}
+
+func (u *Updater) rename(ctx context.Context, id principal.ID, name string) (p *principal.Principal, err error) {
+	err = u.d.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
+		if p, err = known(s.Principals.ByID(ctx, id)); err != nil {
+			return err
+		}
+		p.Rename(name)
+		if err := s.Principals.Save(ctx, p); err != nil {
+			return fmt.Errorf("save principal: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// known says what a missing principal means here: the account was deleted
+// while its token was still good.
+func known(p *principal.Principal, err error) (*principal.Principal, error) {
+	switch {
+	case errors.Is(err, outbound.ErrNotFound):
+		return nil, fault.New(fault.PrincipalNotFound).Because(err)
+	case err != nil:
+		return nil, fmt.Errorf("load principal: %w", err)
+	}
+	return p, nil
+}
