@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gatehouse/adapters/gorm"
+	"gatehouse/adapters/gorm/pgtest"
 	"gatehouse/domain/notice"
 	"gatehouse/domain/onetime"
 	"gatehouse/domain/session"
@@ -81,4 +82,24 @@ func TestStatementBudget(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Access is what every request costs.
+func BenchmarkAccess(b *testing.B) {
+	for name, url := range map[string]string{"sqlite": "sqlite://" + b.TempDir() + "/gatehouse.db", "postgres": pgtest.URL(b)} {
+		b.Run(name, func(b *testing.B) {
+			db, err := gorm.Open(b.Context(), gorm.Config{URL: url})
+			must(b, err)
+			defer db.Close()
+			must(b, db.Migrate(b.Context()))
+			st := gorm.NewStore(db, newVault(b))
+			fill(b, st)
+			s := st.Single()
+			for b.Loop() {
+				_, err := s.Sessions.Access(b.Context(), "s1")
+				must(b, err)
+			}
+			must(b, db.MigrateDown(b.Context()))
+		})
+	}
 }

@@ -33,7 +33,7 @@ func ada() principal.Snapshot {
 	}
 }
 
-func address(t *testing.T, s string) email.Address {
+func address(t testing.TB, s string) email.Address {
 	t.Helper()
 	a, broken := email.Parse(s)
 	if broken != nil {
@@ -42,7 +42,7 @@ func address(t *testing.T, s string) email.Address {
 	return a
 }
 
-func restored(t *testing.T, s principal.Snapshot) *principal.Principal {
+func restored(t testing.TB, s principal.Snapshot) *principal.Principal {
 	t.Helper()
 	p, err := principal.Restore(s)
 	must(t, err)
@@ -90,7 +90,7 @@ var (
 )
 
 // fill makes a store hold one of everything.
-func fill(t *testing.T, w outbound.UnitOfWork) {
+func fill(t testing.TB, w outbound.UnitOfWork) {
 	t.Helper()
 	item := link
 	item.Address = ada().Email

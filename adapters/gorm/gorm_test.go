@@ -52,7 +52,7 @@ func openEmpty(t *testing.T, cfg gorm.Config) *gorm.DB {
 	return db
 }
 
-func newVault(t *testing.T) *vault.Vault {
+func newVault(t testing.TB) *vault.Vault {
 	t.Helper()
 	opened := func(p key.Purpose, algorithm string, fill byte) key.Opened {
 		return key.Opened{
@@ -65,7 +65,7 @@ func newVault(t *testing.T) *vault.Vault {
 	return v
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

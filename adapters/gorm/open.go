@@ -58,6 +58,8 @@ func wrap(d gorm.Dialector, cfg Config) (*gorm.DB, error) {
 		TranslateError:         true,
 		SkipDefaultTransaction: true,
 		DisableAutomaticPing:   true,
+		PrepareStmt:            d.Name() == "sqlite", // pgx does it by itself
+		PrepareStmtMaxSize:     200,
 		NowFunc:                func() time.Time { return time.Time{} }, // times come from the domain
 		Logger:                 logger.Discard,                          // it would print values; errors are returned
 	})

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"maps"
@@ -60,8 +61,8 @@ func postgresPool(url string, params map[string]string) (*sql.DB, error) {
 
 // passing reports whether err may be gone when everything is tried again.
 func passing(err error) bool {
-	if busy(err) {
-		return true
+	if busy(err) || errors.Is(err, driver.ErrBadConn) || pgconn.SafeToRetry(err) {
+		return true // nothing was sent
 	}
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {

@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/adapters/gorm"
 	"gatehouse/adapters/gorm/pgtest"
+	"gatehouse/domain/fault"
 	"gatehouse/domain/principal"
 	"gatehouse/ports/outbound"
 )
@@ -67,6 +68,29 @@ func TestADeadlockIsSurvived(t *testing.T) {
 	if got := runs.Load(); got < 3 {
 		t.Errorf("%d runs, so the two never met", got)
 	}
+}
+
+// Connections that died are replaced, without a restart of ours.
+func TestDeadConnectionsAreReplaced(t *testing.T) {
+	url := pgtest.URL(t) + "&application_name=victim"
+	st := gorm.NewStore(open(t, gorm.Config{URL: url, Connections: 3}), newVault(t))
+	fill(t, st)
+	must(t, openPrincipal(t.Context(), st.Single()))
+	raw(t, url+"&application_name=killer", func(ctx context.Context, db execer) {
+		_, err := db.ExecContext(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'victim'")
+		must(t, err)
+	})
+	var err error
+	for range 4 { // each connection may fail once
+		if err = openPrincipal(t.Context(), st.Single()); err == nil {
+			break
+		}
+		if fault.CodeOf(err) != fault.DatabaseFailure {
+			t.Errorf("on a dead connection: %v, want DATABASE_FAILURE", err)
+		}
+	}
+	must(t, err)
+	must(t, st.Within(t.Context(), openPrincipal))
 }
 
 // A server that only reads, as after a failover, is not ours.

@@ -3,6 +3,7 @@ package gorm
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -125,7 +126,7 @@ func (s *safe) openJSON(k outbound.DataKey, f outbound.Field, sealed []byte, v a
 	return nil
 }
 
-var errNotOurs = fmt.Errorf("opens to nothing we sealed")
+var errNotOurs = errors.New("opens to nothing we sealed")
 
 func broken(op string, f outbound.Field, err error) error {
 	return fault.New(fault.DatabaseEncryptionFailure).Because(fmt.Errorf("%s %s.%s of %s: %w", op, f.Table, f.Column, f.Row, err))

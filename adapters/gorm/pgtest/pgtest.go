@@ -56,7 +56,7 @@ func Main(m *testing.M) {
 // URL returns the URL of an empty schema, which goes when the test ends.
 func URL(t testing.TB) string {
 	t.Helper()
-	server.once.Do(start)
+	server.once.Do(func() { start(t.Context()) })
 	if server.err != nil {
 		t.Fatal(server.err)
 	}
@@ -65,7 +65,7 @@ func URL(t testing.TB) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if _, err := server.db.ExecContext(context.Background(), "DROP SCHEMA "+name+" CASCADE"); err != nil {
+		if _, err := server.db.ExecContext(context.WithoutCancel(t.Context()), "DROP SCHEMA "+name+" CASCADE"); err != nil {
 			t.Error(err)
 		}
 	})
@@ -79,14 +79,14 @@ func URL(t testing.TB) string {
 	return u.String()
 }
 
-func start() {
+func start(ctx context.Context) {
 	if server.url = os.Getenv(env); server.url == "" {
 		bin, err := newest()
 		if err != nil {
 			server.err = err
 			return
 		}
-		if server.url, server.stop, server.err = run(bin); server.err != nil {
+		if server.url, server.stop, server.err = run(ctx, bin); server.err != nil {
 			return
 		}
 	}
@@ -107,7 +107,7 @@ func version(bin string) int {
 	return n
 }
 
-func run(bin string) (at string, stop func(), err error) {
+func run(ctx context.Context, bin string) (at string, stop func(), err error) {
 	home, err := os.MkdirTemp("", "gatehouse-pg-")
 	if err != nil {
 		return "", nil, err
@@ -135,7 +135,7 @@ func run(bin string) (at string, stop func(), err error) {
 	}
 	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", home, "-p", port,
 		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "full_page_writes=off",
-		"-c", "autovacuum=off", "-c", "max_connections=200")
+		"-c", "autovacuum=off", "-c", "max_connections=200", "-c", "deadlock_timeout=100ms")
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = log, log, as
 	if err := cmd.Start(); err != nil {
 		return "", nil, err
@@ -147,7 +147,7 @@ func run(bin string) (at string, stop func(), err error) {
 		_ = os.RemoveAll(home)
 	}
 	at = fmt.Sprintf("postgres://postgres:%s@127.0.0.1:%s/postgres?sslmode=disable", password, port)
-	if err := ours(at, data); err != nil {
+	if err := ours(ctx, at, data); err != nil {
 		said, _ := os.ReadFile(log.Name())
 		stop()
 		return "", nil, fmt.Errorf("%w\n%s", err, said)
@@ -205,13 +205,13 @@ func freePort() (string, error) {
 
 // ours waits until the server answers, and makes sure that it is the one we
 // started.
-func ours(at, data string) error {
+func ours(ctx context.Context, at, data string) error {
 	db, err := sql.Open("pgx", at)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for {
 		var dir string
