@@ -1,0 +1,123 @@
+package operations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gatehouse/domain/email"
+	"gatehouse/domain/fault"
+	"gatehouse/domain/password"
+	"gatehouse/domain/principal"
+	"gatehouse/ports/inbound"
+	"gatehouse/ports/outbound"
+)
+
+var (
+	_ inbound.UseCase[inbound.CreateUser, inbound.Self]  = (*UserCreator)(nil)
+	_ inbound.UseCase[inbound.EnsureAdmin, inbound.Self] = (*AdminEnsurer)(nil)
+)
+
+// UserCreatorDeps are what a [UserCreator] works with. All are required.
+type UserCreatorDeps struct {
+	Work   outbound.UnitOfWork
+	Hasher outbound.Hasher
+	Policy password.Policy
+	Now    func() time.Time
+	NewID  func() string
+}
+
+// UserCreator answers [inbound.CreateUser].
+type UserCreator struct{ d UserCreatorDeps }
+
+// NewUserCreator returns a UserCreator.
+func NewUserCreator(d UserCreatorDeps) *UserCreator { return &UserCreator{d} }
+
+// Do implements [inbound.UseCase].
+func (c *UserCreator) Do(ctx context.Context, cmd inbound.CreateUser) (inbound.Self, error) {
+	address, name, err := c.check(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return c.create(ctx, cmd, address, name)
+}
+
+func (c *UserCreator) check(cmd inbound.CreateUser) (email.Address, string, error) {
+	address, brokenEmail := email.Parse(cmd.Email)
+	name, brokenName := principal.ParseName(cmd.Name)
+	brokenPassword := c.d.Policy.BrokenForNew(cmd.Password, password.Subject{
+		Name: name, LocalPart: address.LocalPart(), SecondFactor: false,
+	})
+	broken := fault.New(fault.InvalidRequest).
+		On("email", brokenEmail...).On("password", brokenPassword...).On("name", brokenName...)
+	if len(broken.Broken()) > 0 {
+		return email.Address{}, "", broken
+	}
+	return address, name, nil
+}
+
+func (c *UserCreator) create(ctx context.Context, cmd inbound.CreateUser, address email.Address, name string) (inbound.Self, error) {
+	hash, err := c.hash(ctx, cmd.Password)
+	if err != nil {
+		return nil, err
+	}
+	p := principal.NewUser(principal.ID(c.d.NewID()), name, address, hash, c.d.Now())
+	p.VerifyEmail(address)
+	p.SetAdmin(cmd.Admin)
+	err = c.d.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
+		return s.Principals.Add(ctx, p)
+	})
+	switch {
+	case errors.Is(err, outbound.ErrTaken):
+		return nil, fault.New(fault.EmailTaken).Because(err)
+	case err != nil:
+		return nil, fmt.Errorf("add user: %w", err)
+	}
+	return p, nil
+}
+
+func (c *UserCreator) hash(ctx context.Context, p password.Plain) (password.Hash, error) {
+	turn, err := c.d.Hasher.Admit(ctx, "")
+	if err != nil {
+		return password.Hash{}, fmt.Errorf("wait to hash: %w", err)
+	}
+	defer turn.Done()
+	h, err := turn.Hash(p)
+	if err != nil {
+		return password.Hash{}, fmt.Errorf("hash password: %w", err)
+	}
+	return h, nil
+}
+
+// AdminEnsurerDeps are what an [AdminEnsurer] works with. All are required.
+type AdminEnsurerDeps struct {
+	Create *UserCreator
+	Set    *AdminSetter
+}
+
+// AdminEnsurer answers [inbound.EnsureAdmin].
+type AdminEnsurer struct{ d AdminEnsurerDeps }
+
+// NewAdminEnsurer returns an AdminEnsurer.
+func NewAdminEnsurer(d AdminEnsurerDeps) *AdminEnsurer { return &AdminEnsurer{d} }
+
+// Do implements [inbound.UseCase]. A password that breaks the rules is refused
+// even when it is not needed, lest that come out with the next empty database.
+func (e *AdminEnsurer) Do(ctx context.Context, cmd inbound.EnsureAdmin) (inbound.Self, error) {
+	address, name, err := e.d.Create.check(cmd.CreateUser)
+	if err != nil {
+		return nil, err
+	}
+	cmd.Admin = true
+	grant := inbound.SetAdmin{User: address.Normal(), Admin: true}
+	p, err := e.d.Set.Do(ctx, grant)
+	if !errors.Is(err, fault.UserNotFound) {
+		return p, err
+	}
+	p, err = e.d.Create.create(ctx, cmd.CreateUser, address, name)
+	if errors.Is(err, fault.EmailTaken) { // by another replica that starts
+		return e.d.Set.Do(ctx, grant)
+	}
+	return p, err
+}
