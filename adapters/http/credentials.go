@@ -57,7 +57,7 @@ func (t Transport) pick(header, cookie secret.Text) secret.Text {
 var unusable = secret.New("")
 
 // bearerOf returns the token of the Authorization header (RFC 6750 §2.1).
-// Another scheme counts as absent.
+// Another scheme counts as absent; the scheme without a token does not.
 func bearerOf(r *http.Request) secret.Text {
 	values := r.Header.Values(echo.HeaderAuthorization)
 	if len(values) == 0 {
@@ -66,8 +66,8 @@ func bearerOf(r *http.Request) secret.Text {
 	if len(values) > 1 {
 		return unusable
 	}
-	scheme, token, found := strings.Cut(values[0], " ")
-	if !found || !strings.EqualFold(scheme, "Bearer") {
+	scheme, token, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
 		return secret.Text{}
 	}
 	return secret.New(strings.TrimLeft(token, " "))

@@ -1,0 +1,928 @@
+package http_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	adapter "gatehouse/adapters/http"
+	"gatehouse/adapters/i18n"
+	"gatehouse/adapters/jwx"
+	"gatehouse/adapters/memory"
+	"gatehouse/application/access"
+	"gatehouse/application/attempt"
+	"gatehouse/application/grant"
+	"gatehouse/application/guest"
+	apppassword "gatehouse/application/password"
+	"gatehouse/application/profile"
+	"gatehouse/application/registration"
+	appsession "gatehouse/application/session"
+	"gatehouse/domain/client"
+	"gatehouse/domain/email"
+	"gatehouse/domain/fault"
+	"gatehouse/domain/key"
+	"gatehouse/domain/limit"
+	"gatehouse/domain/notice"
+	"gatehouse/domain/onetime"
+	"gatehouse/domain/password"
+	"gatehouse/domain/principal"
+	"gatehouse/domain/secret"
+	"gatehouse/domain/session"
+	"gatehouse/domain/throttle"
+	"gatehouse/domain/token"
+	"gatehouse/locales"
+	"gatehouse/ports/inbound"
+	"gatehouse/ports/outbound"
+)
+
+// --- the contract ---
+
+type contractFile struct {
+	AmbientCodes []string
+	Endpoints    []endpoint
+	Codes        map[string]struct {
+		Status int
+		Title  string
+	}
+}
+
+type endpoint struct {
+	ID, Method, Path string
+	Errors           map[string][]string
+	RequestRequired  bool
+	Query            []struct{ Name string }
+}
+
+var contract = sync.OnceValue(func() (c contractFile) {
+	b, err := os.ReadFile("api/testdata/endpoints.json")
+	if err == nil {
+		err = json.Unmarshal(b, &c)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return c
+})
+
+// built are the ids of the operations that are served.
+var built = []string{"A1", "A2", "A3", "A4", "A5", "A6", "A7", "A9", "P1", "P2", "P5", "S1", "S3", "S4", "G1", "W1", "W2", "W3"}
+
+func endpointOf(t *testing.T, id string) endpoint {
+	t.Helper()
+	for _, e := range contract().Endpoints {
+		if e.ID == id {
+			return e
+		}
+	}
+	t.Fatalf("the contract has no endpoint %s", id)
+	return endpoint{}
+}
+
+// --- the world ---
+
+var (
+	start = time.Date(2026, 7, 27, 10, 15, 30, 123456000, time.UTC)
+	words = sync.OnceValue(func() *i18n.Catalogue {
+		c, err := i18n.Load(locales.Files, "en", nil)
+		if err != nil {
+			panic(err)
+		}
+		return c
+	})
+	signingKey = sync.OnceValue(func() key.Opened {
+		alg, m, err := jwx.KeyMaker{SigningAlgorithm: "ES256"}.NewKey(key.Signing)
+		if err != nil {
+			panic(err)
+		}
+		return key.Opened{Key: key.Key{ID: "key-1", Purpose: key.Signing, Algorithm: alg, State: key.Current}, Material: m}
+	})
+)
+
+type world struct {
+	t        *testing.T
+	clock    *clock
+	store    *memory.Store
+	faults   *faults
+	tokens   *jwx.Tokens
+	issuer   *grant.Issuer
+	log      *logBuffer
+	traffic  *traffic
+	stopping *atomic.Bool
+	deps     adapter.Deps
+	server   *httptest.Server
+	mailed   []notice.Notice
+}
+
+type clock struct{ at atomic.Int64 }
+
+func (c *clock) now() time.Time          { return time.Unix(0, c.at.Load()).UTC() }
+func (c *clock) advance(d time.Duration) { c.at.Add(int64(d)) }
+
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+type served struct {
+	route, method, code string
+	status              int
+}
+
+type traffic struct {
+	mu  sync.Mutex
+	all []served
+}
+
+func (r *traffic) Served(route, method string, status int, code string, _ time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, served{route, method, code, status})
+}
+
+func (r *traffic) last() served {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.all[len(r.all)-1]
+}
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+func newSecret() secret.Text {
+	b := make([]byte, 32)
+	rand.Read(b)
+	return secret.New(base64.RawURLEncoding.EncodeToString(b))
+}
+
+// setup is what a test may have otherwise.
+type setup struct {
+	base    string
+	mailOn  bool
+	edit    func(*adapter.Deps)
+	wrapped func(*adapter.Deps) // after the use cases are there
+}
+
+type option func(*setup)
+
+func withBase(u string) option             { return func(s *setup) { s.base = u } }
+func withoutMail() option                  { return func(s *setup) { s.mailOn = false } }
+func with(edit func(*adapter.Deps)) option { return func(s *setup) { s.edit = edit } }
+func withTransport(x adapter.Transport) option {
+	return with(func(d *adapter.Deps) { d.Transport = x })
+}
+
+func withProxies(prefixes ...string) option {
+	return with(func(d *adapter.Deps) {
+		for _, p := range prefixes {
+			d.TrustedProxies = append(d.TrustedProxies, netip.MustParsePrefix(p))
+		}
+	})
+}
+
+func newWorld(t *testing.T, options ...option) *world {
+	t.Helper()
+	s := setup{base: "http://gatehouse.example", mailOn: true}
+	for _, o := range options {
+		o(&s)
+	}
+	w := &world{
+		t: t, clock: &clock{}, store: memory.New(), faults: &faults{on: map[string]planned{}}, log: &logBuffer{},
+		traffic: &traffic{}, stopping: &atomic.Bool{},
+	}
+	w.clock.at.Store(start.UnixNano())
+	var err error
+	if w.tokens, err = jwx.New(jwx.Config{Issuer: s.base, Audience: "gatehouse", Keys: []key.Opened{signingKey()}}); err != nil {
+		t.Fatal(err)
+	}
+	w.deps = w.compose(s)
+	if s.edit != nil {
+		s.edit(&w.deps)
+	}
+	h, err := adapter.New(w.deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.server = httptest.NewServer(h)
+	t.Cleanup(w.server.Close)
+	return w
+}
+
+func (w *world) compose(s setup) adapter.Deps {
+	base, err := url.Parse(s.base)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	now, work := w.clock.now, faultyWork{w.store, w.faults}
+	locate := func(client.Address) *client.Location { return nil }
+	life := session.Lifetimes{Refresh: 90 * 24 * time.Hour, GuestRefresh: 30 * 24 * time.Hour, Max: 180 * 24 * time.Hour, ReuseGrace: 10 * time.Second}
+	w.issuer = grant.New(grant.Deps{
+		Minter: faultyMinter{w.tokens, w.faults}, Session: life,
+		Token: token.Lifetimes{Access: 15 * time.Minute, StepUp: 10 * time.Minute}, NewID: newID,
+	})
+	hasher := fakeHasher{w.faults}
+	taker := attempt.New(attempt.Deps{
+		Work: work, Hasher: hasher, Now: now,
+		Policy: throttle.Policy{Attempts: 5, TotalAttempts: 50, MaxDelay: 15 * time.Minute},
+	})
+	mail := registration.Mail{On: s.mailOn, Alert: true, Cooldown: time.Minute, InfoCooldown: time.Hour, VerificationTTL: 24 * time.Hour}
+	alerts := appsession.Alerts{Login: true, RefreshReused: true}
+	revocations := faultyRevocations{w.faults}
+	ender := appsession.EnderDeps{Work: work, Revocations: revocations, Now: now}
+	return adapter.Deps{
+		Authenticate:     access.NewAuthenticator(access.AuthenticatorDeps{Work: work, Verifier: w.tokens, Now: now}),
+		Status:           access.StatusTeller{},
+		PublicKeys:       access.NewKeyPublisher(access.KeyPublisherDeps{Keys: w.tokens}),
+		Register:         registration.NewRegistrar(registration.RegistrarDeps{Work: work, Hasher: hasher, Mail: mail, Now: now, NewID: newID, NewSecret: newSecret}),
+		VerifyEmail:      registration.NewVerifier(registration.VerifierDeps{Work: work, Now: now}),
+		SendVerification: registration.NewSender(registration.SenderDeps{Work: work, Mail: mail, Now: now, NewID: newID, NewSecret: newSecret}),
+		SignIn: appsession.NewSignerIn(appsession.SignerInDeps{
+			Work: work, Attempts: taker, Issuer: w.issuer, Locate: locate, Alerts: alerts, MailOn: s.mailOn, NewID: newID, Now: now,
+		}),
+		SignOut: appsession.NewSignerOut(appsession.SignerOutDeps{Work: work, Verifier: w.tokens, Revocations: revocations, Now: now}),
+		Refresh: appsession.NewRefresher(appsession.RefresherDeps{
+			Work: work, Verifier: w.tokens, Issuer: w.issuer, Revocations: revocations, Locate: locate, Alerts: alerts,
+			MailOn: s.mailOn, NewID: newID, Now: now,
+		}),
+		StepUp: appsession.NewStepperUp(appsession.StepperUpDeps{
+			Work: work, Attempts: taker, Issuer: w.issuer, GuestWindow: 10 * time.Minute, Now: now,
+		}),
+		ListSessions:   appsession.NewLister(appsession.ListerDeps{Work: work, Now: now}),
+		EndSession:     appsession.NewEnder(ender),
+		EndAllSessions: appsession.NewAllEnder(ender),
+		WhoAmI:         profile.NewMirror(),
+		UpdateSelf:     profile.NewUpdater(profile.UpdaterDeps{Work: work}),
+		ChangePassword: apppassword.NewChanger(apppassword.ChangerDeps{
+			Work: work, Attempts: taker, Revocations: revocations, Alert: s.mailOn, Now: now, NewID: newID,
+		}),
+		CreateGuest: guest.NewCreator(guest.CreatorDeps{Work: work, Issuer: w.issuer, Locate: locate, NewID: newID, Now: now}),
+
+		Buckets: faultyBuckets{memory.NewBuckets(), w.faults}, Words: words(), Traffic: w.traffic, NewID: newID, Now: now,
+		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Stopping: w.stopping, BaseURL: base, BodyLimit: 64 << 10,
+		Transport: adapter.Transport{HeaderAllowed: true, HeaderPreferred: true},
+		Limits: adapter.Limits{
+			Enabled: true,
+			IP:      limit.Budget{Count: 200, Per: time.Minute},
+			Login:   limit.Budget{Count: 10, Per: 5 * time.Minute},
+			User:    limit.Budget{Count: 200, Per: time.Minute},
+		},
+	}
+}
+
+// --- faults ---
+
+// faults makes calls fail: from the after-th call of an operation on, counted
+// from when it was planned.
+type faults struct {
+	mu sync.Mutex
+	on map[string]planned
+}
+
+type planned struct {
+	err   error
+	after int
+}
+
+func (f *faults) plan(op string, err error) { f.planAfter(op, 0, err) }
+
+func (f *faults) planAfter(op string, calls int, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.on[op] = planned{err, calls}
+}
+
+func (f *faults) mend(op string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.on, op)
+}
+
+func (f *faults) clear() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.on)
+}
+
+func (f *faults) at(op string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p, ok := f.on[op]
+	switch {
+	case !ok:
+		return nil
+	case p.after > 0:
+		p.after--
+		f.on[op] = p
+		return nil
+	}
+	return p.err
+}
+
+type faultyWork struct {
+	outbound.UnitOfWork
+	f *faults
+}
+
+func (w faultyWork) Within(ctx context.Context, fn func(context.Context, outbound.Stores) error) error {
+	return w.UnitOfWork.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
+		if err := fn(ctx, faultyStores(s, w.f)); err != nil {
+			return err
+		}
+		return w.f.at("commit")
+	})
+}
+
+func (w faultyWork) View(ctx context.Context, fn func(context.Context, outbound.Stores) error) error {
+	return w.UnitOfWork.View(ctx, func(ctx context.Context, s outbound.Stores) error { return fn(ctx, faultyStores(s, w.f)) })
+}
+
+func (w faultyWork) Single() outbound.Stores { return faultyStores(w.UnitOfWork.Single(), w.f) }
+
+func faultyStores(s outbound.Stores, f *faults) outbound.Stores {
+	s.Principals = faultyPrincipals{s.Principals, f}
+	s.Sessions = faultySessions{s.Sessions, f}
+	s.OneTime = faultyOneTime{s.OneTime, f}
+	s.Cooldowns = faultyCooldowns{s.Cooldowns, f}
+	return s
+}
+
+type faultyPrincipals struct {
+	outbound.Principals
+	f *faults
+}
+
+func (p faultyPrincipals) ByID(ctx context.Context, id principal.ID) (*principal.Principal, error) {
+	if err := p.f.at("principals.byID"); err != nil {
+		return nil, err
+	}
+	return p.Principals.ByID(ctx, id)
+}
+
+func (p faultyPrincipals) ByEmail(ctx context.Context, normal string) (*principal.Principal, error) {
+	if err := p.f.at("principals.byEmail"); err != nil {
+		return nil, err
+	}
+	return p.Principals.ByEmail(ctx, normal)
+}
+
+func (p faultyPrincipals) Add(ctx context.Context, one *principal.Principal) error {
+	if err := p.f.at("principals.add"); err != nil {
+		return err
+	}
+	return p.Principals.Add(ctx, one)
+}
+
+type faultySessions struct {
+	outbound.Sessions
+	f *faults
+}
+
+func (s faultySessions) Access(ctx context.Context, id session.ID) (outbound.Access, error) {
+	if err := s.f.at("sessions.access"); err != nil {
+		return outbound.Access{}, err
+	}
+	a, err := s.Sessions.Access(ctx, id)
+	return s.opening(a), err
+}
+
+func (s faultySessions) Refreshable(ctx context.Context, id session.ID, presented string, now time.Time) (outbound.Access, *session.Pair, error) {
+	if err := s.f.at("sessions.refreshable"); err != nil {
+		return outbound.Access{}, nil, err
+	}
+	a, pair, err := s.Sessions.Refreshable(ctx, id, presented, now)
+	return s.opening(a), pair, err
+}
+
+func (s faultySessions) opening(a outbound.Access) outbound.Access {
+	open := a.Open
+	a.Open = func() (*principal.Principal, error) {
+		if err := s.f.at("open"); err != nil {
+			return nil, err
+		}
+		return open()
+	}
+	return a
+}
+
+func (s faultySessions) Of(ctx context.Context, id principal.ID, now time.Time) ([]session.Session, error) {
+	if err := s.f.at("sessions.of"); err != nil {
+		return nil, err
+	}
+	return s.Sessions.Of(ctx, id, now)
+}
+
+func (s faultySessions) End(ctx context.Context, of principal.ID, id session.ID, why session.EndReason, now time.Time) (bool, error) {
+	if err := s.f.at("sessions.end"); err != nil {
+		return false, err
+	}
+	return s.Sessions.End(ctx, of, id, why, now)
+}
+
+func (s faultySessions) EndAll(ctx context.Context, of principal.ID, keep session.ID, why session.EndReason, now time.Time) error {
+	if err := s.f.at("sessions.endAll"); err != nil {
+		return err
+	}
+	return s.Sessions.EndAll(ctx, of, keep, why, now)
+}
+
+type faultyOneTime struct {
+	outbound.OneTime
+	f *faults
+}
+
+func (o faultyOneTime) Find(ctx context.Context, k onetime.Kind, h onetime.Hash) (onetime.Item, error) {
+	if err := o.f.at("onetime.find"); err != nil {
+		return onetime.Item{}, err
+	}
+	return o.OneTime.Find(ctx, k, h)
+}
+
+type faultyCooldowns struct {
+	outbound.Cooldowns
+	f *faults
+}
+
+func (c faultyCooldowns) Start(ctx context.Context, k notice.Kind, normal string, now time.Time, ttl time.Duration) (time.Duration, error) {
+	if err := c.f.at("cooldowns.start"); err != nil {
+		return 0, err
+	}
+	return c.Cooldowns.Start(ctx, k, normal, now, ttl)
+}
+
+type faultyMinter struct {
+	outbound.Minter
+	f *faults
+}
+
+func (m faultyMinter) Mint(k token.Kind, c token.Claims) (secret.Text, error) {
+	if err := m.f.at("mint"); err != nil {
+		return secret.Text{}, err
+	}
+	return m.Minter.Mint(k, c)
+}
+
+type faultyRevocations struct{ f *faults }
+
+func (r faultyRevocations) Propagate(context.Context, outbound.Revocation) error {
+	return r.f.at("propagate")
+}
+
+// faultyBuckets refuses the buckets that are planned to be empty.
+type faultyBuckets struct {
+	outbound.Buckets
+	f *faults
+}
+
+func (b faultyBuckets) Take(ctx context.Context, now time.Time, takes ...limit.Take) (int, time.Duration) {
+	for i, take := range takes {
+		if name, _, _ := strings.Cut(take.Key, " "); b.f.at("bucket "+name) != nil {
+			return i, 1500 * time.Millisecond
+		}
+	}
+	return b.Buckets.Take(ctx, now, takes...)
+}
+
+// fakeHasher hashes fast, and as badly as that sounds.
+type fakeHasher struct{ f *faults }
+
+type fakeTurn struct{ f *faults }
+
+func (h fakeHasher) Admit(context.Context, string) (outbound.Turn, error) {
+	if err := h.f.at("admit"); err != nil {
+		return nil, err
+	}
+	return fakeTurn(h), nil
+}
+
+func hashOf(p string) password.Hash {
+	sum := sha256.Sum256([]byte(p))
+	return password.NewHash("fake:" + hex.EncodeToString(sum[:]))
+}
+
+func (t fakeTurn) Hash(p password.Plain) (password.Hash, error) {
+	if err := t.f.at("hash"); err != nil {
+		return password.Hash{}, err
+	}
+	return hashOf(p.Reveal()), nil
+}
+
+func (t fakeTurn) Matches(p password.Plain, h password.Hash) (ok, outdated bool, err error) {
+	if err := t.f.at("match"); err != nil {
+		return false, false, err
+	}
+	return !h.IsZero() && hashOf(p.Reveal()).Equal(h), false, nil
+}
+
+func (fakeTurn) Done() {}
+
+var errStorage = errors.New("the disk is gone")
+
+func broken(code fault.Code) error { return fault.New(code).Because(errStorage) }
+
+// --- requests and answers ---
+
+// request is one that can still be changed.
+type request struct {
+	method, path, body string
+	header             http.Header
+	chunked            bool
+}
+
+type change func(*request)
+
+func req(line, body string, changes ...change) request {
+	method, path, _ := strings.Cut(line, " ")
+	r := request{method: method, path: path, body: body, header: http.Header{}}
+	if body != "" {
+		r.header.Set("Content-Type", "application/json")
+	}
+	return r.but(changes...)
+}
+
+// but returns a changed copy.
+func (r request) but(changes ...change) request {
+	r.header = r.header.Clone()
+	for _, c := range changes {
+		c(&r)
+	}
+	return r
+}
+
+func set(name, value string) change { return func(r *request) { r.header.Set(name, value) } }
+func add(name, value string) change { return func(r *request) { r.header.Add(name, value) } }
+func del(names ...string) change {
+	return func(r *request) {
+		for _, n := range names {
+			r.header.Del(n)
+		}
+	}
+}
+func bearer(t string) change { return set("Authorization", "Bearer "+t) }
+func steppedUp(t string) change {
+	return func(r *request) {
+		if t != "" {
+			r.header.Set("X-Step-Up-Token", t)
+		}
+	}
+}
+func cookie(name, value string) change { return add("Cookie", name+"="+value) }
+func body(s string) change             { return func(r *request) { r.body = s } }
+func to(path string) change            { return func(r *request) { r.path = path } }
+func by(method string) change          { return func(r *request) { r.method = method } }
+func crossSite(r *request) {
+	r.header.Del("Authorization")
+	r.header.Set("Cookie", "access_token=x")
+	r.header.Set("Sec-Fetch-Site", "cross-site")
+}
+
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+	json   map[string]any // of an object
+}
+
+func (a answer) code() string {
+	s, _ := a.json["code"].(string)
+	return s
+}
+
+func (a answer) text(member string) string {
+	s, _ := a.json[member].(string)
+	return s
+}
+
+// rules are the broken ones as field:rule, sorted.
+func (a answer) rules() (all []string) {
+	list, _ := a.json["errors"].([]any)
+	for _, e := range list {
+		m, _ := e.(map[string]any)
+		all = append(all, m["field"].(string)+":"+m["rule"].(string))
+	}
+	slices.Sort(all)
+	return all
+}
+
+func (a answer) cookies() map[string]*http.Cookie {
+	all := map[string]*http.Cookie{}
+	for _, c := range (&http.Response{Header: a.header}).Cookies() {
+		all[c.Name] = c
+	}
+	return all
+}
+
+var wire = &http.Client{
+	Transport:     &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 8},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+// send sends a request and checks what every answer must have.
+func (w *world) send(r request) answer {
+	w.t.Helper()
+	return exchange(w.t, w.server.URL, r, w.deps.BaseURL.Scheme == "https")
+}
+
+func exchange(t *testing.T, base string, r request, https bool) answer {
+	t.Helper()
+	var content io.Reader
+	if r.body != "" {
+		content = strings.NewReader(r.body)
+		if r.chunked {
+			content = io.MultiReader(content) // of unknown length
+		}
+	}
+	out, err := http.NewRequestWithContext(t.Context(), r.method, base+r.path, content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Header = r.header.Clone()
+	if _, named := out.Header["User-Agent"]; !named {
+		out.Header["User-Agent"] = []string{""} // none at all
+	}
+	in, err := wire.Do(out)
+	if err != nil {
+		t.Fatalf("%s %s: %v", r.method, r.path, err)
+	}
+	defer in.Body.Close()
+	a := answer{status: in.StatusCode, header: in.Header}
+	if a.body, err = io.ReadAll(in.Body); err != nil {
+		t.Fatal(err)
+	}
+	_ = json.Unmarshal(a.body, &a.json)
+	checkHeaders(t, r, a, https)
+	if a.status >= 400 && r.method != http.MethodHead {
+		checkProblem(t, r, a)
+	}
+	return a
+}
+
+func checkHeaders(t *testing.T, r request, a answer, https bool) {
+	t.Helper()
+	want := map[string]string{
+		"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
+		"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+		"Strict-Transport-Security": "",
+	}
+	if https {
+		want["Strict-Transport-Security"] = "max-age=31536000"
+	}
+	if strings.HasPrefix(r.path, "/.well-known/jwks.json") && a.status == http.StatusOK {
+		want["Cache-Control"] = "public, max-age=300"
+	}
+	for name, value := range want {
+		if got := strings.Join(a.header.Values(name), " | "); got != value {
+			t.Errorf("%s %s: header %s is %q, want %q", r.method, r.path, name, got, value)
+		}
+	}
+	if id := a.header.Values("X-Request-Id"); len(id) != 1 || id[0] == "" {
+		t.Errorf("%s %s: request ids %q", r.method, r.path, id)
+	}
+}
+
+var instants = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$`)
+
+func checkProblem(t *testing.T, r request, a answer) {
+	t.Helper()
+	bad := func(format string, args ...any) {
+		t.Helper()
+		t.Errorf(r.method+" "+r.path+": "+format+"\n%s", append(args, a.body)...)
+	}
+	known, ok := contract().Codes[a.code()]
+	path, _, _ := strings.Cut(r.path, "?")
+	if unescaped, err := url.PathUnescape(path); err == nil {
+		path = unescaped
+	}
+	language := a.header.Get("Content-Language")
+	want := map[string]any{
+		"type": "/errors/" + a.code(), "title": known.Title, "status": float64(known.Status), "instance": path,
+		"code": a.code(), "requestId": a.header.Get("X-Request-Id"), "detail": words().Say(language, a.code()),
+	}
+	if !ok || a.status != known.Status {
+		bad("status %d does not belong to code %q", a.status, a.code())
+	}
+	for member, value := range want {
+		if a.json[member] != value {
+			bad("member %s is %v, want %v", member, a.json[member], value)
+		}
+	}
+	if !instants.MatchString(a.text("timestamp")) {
+		bad("timestamp %q", a.text("timestamp"))
+	}
+	members := 8
+	if a.code() == "INVALID_REQUEST" {
+		members++
+		if len(a.rules()) == 0 {
+			bad("no broken rules")
+		}
+	}
+	if len(a.json) != members {
+		bad("%d members, want %d", len(a.json), members)
+	}
+	if got := a.header.Get("Content-Type"); got != "application/problem+json" {
+		bad("content type %q", got)
+	}
+	if language == "" {
+		bad("no Content-Language")
+	}
+	if (a.status == 401) != strings.HasPrefix(a.header.Get("Www-Authenticate"), "Bearer") {
+		bad("WWW-Authenticate %q", a.header.Get("Www-Authenticate"))
+	}
+	if n, err := strconv.Atoi(a.header.Get("Retry-After")); (a.status == 429 || a.status == 503) != (err == nil && n >= 1) {
+		bad("Retry-After %q", a.header.Get("Retry-After"))
+	}
+}
+
+// want fails unless an answer is what a test expects; it returns the answer.
+func (w *world) want(status int, code string, r request) answer {
+	w.t.Helper()
+	a := w.send(r)
+	if a.status != status || a.code() != code {
+		w.t.Fatalf("%s %s: %d %s, want %d %s\n%s\n%s", r.method, r.path, a.status, a.code(), status, code, a.body, w.log.String())
+	}
+	return a
+}
+
+func (w *world) ok(r request) answer { w.t.Helper(); return w.want(200, "", r) }
+
+// --- accounts ---
+
+const (
+	goodPassword = "Correct-Horse-7"
+	nextPassword = "Battery-Staple-8"
+)
+
+type account struct{ email, id, session, access, refresh, stepUp string }
+
+func quoted(s string) string {
+	b, _ := json.Marshal(s)
+	return string(b)
+}
+
+func registerAs(address string) request {
+	return req("POST /api/auth/register", `{"email":`+quoted(address)+`,"password":"`+goodPassword+`","name":"Ada Lovelace"}`)
+}
+
+func loginOf(address, pass string, changes ...change) request {
+	return req("POST /api/auth/login", `{"email":`+quoted(address)+`,"password":`+quoted(pass)+`}`, changes...)
+}
+
+// member registers an account and signs in.
+func (w *world) member(address string) account {
+	w.t.Helper()
+	w.ok(registerAs(address))
+	return w.signIn(address, goodPassword)
+}
+
+func (w *world) signIn(address, pass string, changes ...change) account {
+	w.t.Helper()
+	return w.accountIn(w.ok(loginOf(address, pass, changes...)))
+}
+
+func (w *world) accountIn(a answer) account {
+	w.t.Helper()
+	user, _ := a.json["user"].(map[string]any)
+	in := account{access: a.text("accessToken"), refresh: a.text("refreshToken")}
+	in.id, _ = user["id"].(string)
+	in.email, _ = user["email"].(string)
+	if in.access == "" {
+		in.access, in.refresh = a.cookies()["access_token"].Value, a.cookies()["refresh_token"].Value
+	}
+	c, err := w.tokens.Verify(secret.New(in.access), token.Access, w.clock.now())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	in.session = string(c.Session)
+	return in
+}
+
+func (w *world) proven(a account) account {
+	w.t.Helper()
+	a.stepUp = w.ok(req("POST /api/auth/step-up", `{"password":"`+goodPassword+`"}`, bearer(a.access))).text("stepUpToken")
+	return a
+}
+
+func (w *world) guest() account {
+	w.t.Helper()
+	return w.accountIn(w.ok(req("POST /api/guests", `{"name":"Passer-by"}`)))
+}
+
+// put puts a principal with a session into the store, as no endpoint can yet.
+func (w *world) put(s principal.Snapshot) account {
+	w.t.Helper()
+	s.ID, s.Kind, s.Name, s.CreatedAt, s.LastActive = principal.ID(newID()), principal.User, "Grace Hopper", w.clock.now(), w.clock.now()
+	address, rules := email.Parse("grace@example.com")
+	if len(rules) > 0 {
+		w.t.Fatal(rules)
+	}
+	s.Email = address
+	p, err := principal.Restore(s)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	from, _ := client.ParseAddress("192.0.2.7")
+	n, pair, err := w.issuer.Begin(p, session.Proven{session.Password}, client.Info{Address: from}, w.clock.now())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	up, _, err := w.issuer.StepUp(p.ID(), n.ID, session.Proven{session.Password}, w.clock.now())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	err = w.store.Within(w.t.Context(), func(ctx context.Context, st outbound.Stores) error {
+		return errors.Join(st.Principals.Add(ctx, p), st.Sessions.Add(ctx, n))
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return account{
+		email: "grace@example.com", id: string(p.ID()), session: string(n.ID),
+		access: pair.Access.Reveal(), refresh: pair.Refresh.Reveal(), stepUp: up.Reveal(),
+	}
+}
+
+func withoutPassword() principal.Snapshot {
+	return principal.Snapshot{Identities: []principal.Identity{{Provider: "github", Subject: "1"}}}
+}
+
+// mails returns what the outbox holds of a kind, oldest first.
+func (w *world) mails(kind notice.Kind) (all []notice.Notice) {
+	w.t.Helper()
+	claims, err := w.store.Single().Outbox.Claim(w.t.Context(), "test", w.clock.now(), w.clock.now().Add(time.Hour*24*365), 1000)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, c := range claims {
+		w.mailed = append(w.mailed, c.Notice)
+	}
+	for _, n := range w.mailed {
+		if n.Kind == kind {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// link returns the token of the latest verification mail.
+func (w *world) link() string {
+	w.t.Helper()
+	all := w.mails(notice.EmailVerification)
+	if len(all) == 0 {
+		w.t.Fatal("no verification mail")
+	}
+	return all[len(all)-1].Token.Reveal()
+}
+
+// rewrite changes a stored principal.
+func (w *world) rewrite(id string, edit func(*principal.Principal)) {
+	w.t.Helper()
+	err := w.store.Within(w.t.Context(), func(ctx context.Context, st outbound.Stores) error {
+		p, err := st.Principals.ByID(ctx, principal.ID(id))
+		if err != nil {
+			return err
+		}
+		edit(p)
+		return st.Principals.Save(ctx, p)
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+var _ inbound.UseCase[inbound.WhoAmI, inbound.Self] = panics{}
+
+// panics is a use case that crashes with something secret in its hands.
+type panics struct{ with any }
+
+func (p panics) Do(context.Context, inbound.WhoAmI) (inbound.Self, error) { panic(p.with) }
