@@ -15,6 +15,7 @@ import (
 	"golang.org/x/text/language"
 
 	argon2adapter "gatehouse/adapters/argon2"
+	geoipadapter "gatehouse/adapters/geoip"
 	httpadapter "gatehouse/adapters/http"
 	i18nadapter "gatehouse/adapters/i18n"
 	jwxadapter "gatehouse/adapters/jwx"
@@ -139,6 +140,23 @@ func newMailing(cfg settings, base string, words mailadapter.Words) (m mailing, 
 	return m, nil
 }
 
+// atlas says where addresses are.
+type atlas struct {
+	Locate func(client.Address) *client.Location
+	close  func() error
+}
+
+func newAtlas(cfg settings) (atlas, error) {
+	if cfg.HTTP.GeoIPFile == "" {
+		return atlas{geoipadapter.Nowhere, func() error { return nil }}, nil
+	}
+	a, err := geoipadapter.Open(cfg.HTTP.GeoIPFile)
+	if err != nil {
+		return atlas{}, usageError{fmt.Errorf("http.geoip_file: %w (%s)", err, cfg.origin["http.geoip_file"])}
+	}
+	return atlas{a.Locate, a.Close}, nil
+}
+
 func newRelay(f *foundation, m outbound.Mailer) *appoutbox.Relay {
 	return appoutbox.NewRelay(appoutbox.Deps{
 		Work: f.work, Mail: m, Owner: newID(), Now: now, Log: f.log,
@@ -212,9 +230,6 @@ func newAdminEnsurer(f *foundation, h hasher) *appoperations.AdminEnsurer {
 	return appoperations.NewAdminEnsurer(appoperations.AdminEnsurerDeps{Create: f.userCreator(h), Set: f.adminSetter()})
 }
 
-// nowhere stands for a service without a map of addresses.
-func nowhere(client.Address) *client.Location { return nil }
-
 // deps is the API: one line per operation.
 func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapter.Deps, err error) {
 	cfg, mailOn := s.cfg, s.mailing.mailer != nil
@@ -233,7 +248,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 			On: mailOn, Alert: mailOn && cfg.Alerts.Registration,
 			Cooldown: cfg.Mail.Cooldown, InfoCooldown: cfg.Mail.InfoCooldown, VerificationTTL: cfg.Tokens.VerificationTTL,
 		}
-		ender         = appsession.EnderDeps{Work: p.work, Revocations: revocations, Now: now}
+		ender = appsession.EnderDeps{Work: p.work, Revocations: revocations, Now: now}
 	)
 	return httpadapter.Deps{
 		Authenticate: query(a, appaccess.NewAuthenticator(appaccess.AuthenticatorDeps{Work: p.work, Verifier: p.tokens, Now: now})),
@@ -247,14 +262,14 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 			Work: p.work, Mail: mail, Now: now, NewID: newID, NewSecret: newSecret,
 		})),
 		SignIn: command(a, appsession.NewSignerIn(appsession.SignerInDeps{
-			Work: p.work, Attempts: p.attempts, Issuer: p.issuer, Locate: nowhere, Alerts: alerts, MailOn: mailOn, NewID: newID, Now: now,
+			Work: p.work, Attempts: p.attempts, Issuer: p.issuer, Locate: s.atlas.Locate, Alerts: alerts, MailOn: mailOn, NewID: newID, Now: now,
 		})),
 		SignOut: command(a, appsession.NewSignerOut(appsession.SignerOutDeps{
 			Work: p.work, Verifier: p.tokens, Revocations: revocations, Now: now,
 		})),
 		Refresh: command(a, appsession.NewRefresher(appsession.RefresherDeps{
 			Work: p.work, Verifier: p.tokens, Issuer: p.issuer, Revocations: revocations,
-			Locate: nowhere, Alerts: alerts, MailOn: mailOn, NewID: newID, Now: now,
+			Locate: s.atlas.Locate, Alerts: alerts, MailOn: mailOn, NewID: newID, Now: now,
 		})),
 		StepUp: command(a, appsession.NewStepperUp(appsession.StepperUpDeps{
 			Work: p.work, Attempts: p.attempts, Issuer: p.issuer, GuestWindow: cfg.Guests.StepUpWindow, Now: now,
@@ -269,7 +284,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 			Alert: mailOn && cfg.Alerts.PasswordChanged, Now: now, NewID: newID,
 		})),
 		CreateGuest: command(a, appguest.NewCreator(appguest.CreatorDeps{
-			Work: p.work, Issuer: p.issuer, Locate: nowhere, NewID: newID, Now: now,
+			Work: p.work, Issuer: p.issuer, Locate: s.atlas.Locate, NewID: newID, Now: now,
 		})),
 
 		Buckets: memoryadapter.NewBuckets(), Words: words, Traffic: s.metrics,
@@ -332,6 +347,11 @@ func rehearse(cfg settings) error {
 	if cfg.Keys.Master.Reveal() != "" {
 		_, err := openMaster(cfg, slog.New(slog.DiscardHandler))
 		errs = append(errs, err)
+	}
+	if places, err := newAtlas(cfg); err != nil {
+		errs = append(errs, err)
+	} else {
+		errs = append(errs, places.close())
 	}
 	_, err = newHasher(cfg)
 	return errors.Join(append(errs, err)...)

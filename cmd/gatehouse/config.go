@@ -50,6 +50,7 @@ type httpConfig struct {
 	AllowedOrigins []string `koanf:"allowed_origins"`
 	TrustedProxies []string `koanf:"trusted_proxies"`
 	BodyLimit      size     `koanf:"body_limit"`
+	GeoIPFile      string   `koanf:"geoip_file"`
 	MaxConnections int      `koanf:"max_connections"`
 }
 

@@ -54,6 +54,7 @@ type service struct {
 	flights          *flights
 	public, internal http.Handler
 	mailing          mailing
+	atlas            atlas
 	relay            *appoutbox.Relay // nil when mail is off
 	sweeper          *apphousekeeping.Sweeper
 	metrics          *prometheusadapter.Metrics
@@ -71,6 +72,9 @@ func build(ctx context.Context, f *foundation, d doors) (*service, error) {
 	}
 	if s.mailing, err = newMailing(f.cfg, s.base, words); err != nil {
 		return nil, err
+	}
+	if s.atlas, err = newAtlas(f.cfg); err != nil {
+		return nil, errors.Join(err, s.mailing.close())
 	}
 	if err := s.assemble(ctx, words); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -146,7 +150,7 @@ func (s *service) run(ctx context.Context, p *process) error {
 	return failed
 }
 
-func (s *service) close() error { return s.mailing.close() }
+func (s *service) close() error { return errors.Join(s.mailing.close(), s.atlas.close()) }
 
 // loops are what goes on in the background, and how it ends.
 type loops struct {
@@ -215,4 +219,3 @@ func steady(check httpadapter.Check) httpadapter.Check {
 		return err
 	}
 }
-

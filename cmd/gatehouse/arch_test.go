@@ -1,0 +1,159 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "gatehouse/"
+
+// mayImport is the architecture: what each package may import, by path prefix;
+// the first row that fits counts. "std" stands for the standard library, "any"
+// for everything. When the code and this table disagree, the code is wrong.
+var mayImport = []struct{ pkg, deps string }{
+	{"domain/password/internal/gencommon", "std domain/password/internal/"}, // a program, run by go generate
+	{"domain/", "std domain/ golang.org/x/text/unicode/norm"},
+
+	{"ports/inbound", "std domain/"},
+	{"ports/outbound/outboundtest", "std domain/ ports/outbound golang.org/x/text/unicode/norm"},
+	{"ports/outbound", "std domain/"},
+
+	{"application/", "std domain/ ports/inbound ports/outbound application/"},
+
+	{"adapters/argon2", "std domain/ ports/outbound github.com/go-crypt/crypt golang.org/x/crypto/argon2"},
+	{"adapters/geoip", "std domain/client github.com/oschwald/maxminddb-golang/v2"},
+	{"adapters/gorm/pgtest", "std github.com/jackc/pgx/v5"},
+	{"adapters/gorm", "std domain/ ports/outbound gorm.io/ modernc.org/sqlite github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
+	{"adapters/http/api", "std domain/password domain/secret github.com/getkin/kin-openapi github.com/labstack/echo/v4 github.com/oapi-codegen/runtime"},
+	{"adapters/http/web", "std"},
+	{"adapters/http", "std domain/ ports/inbound ports/outbound adapters/http/ github.com/labstack/echo/v4 github.com/getkin/kin-openapi github.com/oapi-codegen/runtime github.com/mileusna/useragent"},
+	{"adapters/i18n", "std github.com/BurntSushi/toml github.com/nicksnyder/go-i18n/v2 golang.org/x/text/language"},
+	{"adapters/jwx", "std domain/ ports/outbound github.com/lestrrat-go/jwx/v2/jwa github.com/lestrrat-go/jwx/v2/jws github.com/maypok86/otter/v2"},
+	{"adapters/mail", "std domain/ ports/outbound github.com/wneessen/go-mail"},
+	{"adapters/masterkey", "std domain/ ports/outbound"},
+	{"adapters/memory", "std domain/ ports/outbound"},
+	{"adapters/prometheus", "std domain/ ports/outbound github.com/prometheus/client_golang"},
+	{"adapters/telemetry", "std domain/ ports/outbound"},
+	{"adapters/vault", "std domain/ ports/outbound"},
+
+	{"locales", "std"},
+	{"configs", "std"},
+	{"cmd/", "any"},
+}
+
+// notInDomain are standard packages that would make the core impure.
+var notInDomain = []string{
+	"context", "crypto/rand", "database/sql", "encoding/json", "log", "math/rand", "math/rand/v2", "net", "net/http", "os", "testing",
+}
+
+// program is the one package below domain that runs by itself.
+const program = "domain/password/internal/gencommon"
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestPackagesImportWhatTheArchitectureAllows(t *testing.T) {
+	for _, p := range list(t, module+"...") {
+		for _, complaint := range violations(p) {
+			t.Error(complaint)
+		}
+	}
+}
+
+func TestTheArchitectureTestSeesViolations(t *testing.T) {
+	for _, c := range []struct{ pkg, imports, want string }{
+		{"domain/email", "gatehouse/ports/outbound", "must not import"},
+		{"domain/email", "context", "must stay pure"},
+		{"domain/email", "github.com/google/uuid", "must not import"},
+		{"application/session", "gatehouse/adapters/jwx", "must not import"},
+		{"adapters/mail", "gatehouse/application/outbox", "must not import"},
+		{"adapters/mail", "gatehouse/adapters/i18n", "must not import"},
+		{"adapters/jwx", "github.com/lestrrat-go/jwx/v2/jwt", "must not import"},
+		{"util", "strings", "has no rule"},
+	} {
+		got := violations(listed{module + c.pkg, []string{c.imports}})
+		if len(got) != 1 || !strings.Contains(got[0], c.want) {
+			t.Errorf("%s importing %s: %q, want %q", c.pkg, c.imports, got, c.want)
+		}
+	}
+}
+
+// Nothing made for tests may end up in the binary, not even indirectly.
+func TestTheBinaryLinksNoTestCode(t *testing.T) {
+	for _, p := range list(t, "-deps", ".") {
+		name := p.ImportPath[strings.LastIndex(p.ImportPath, "/")+1:]
+		ours := strings.HasPrefix(p.ImportPath, module)
+		if p.ImportPath == "testing" || p.ImportPath == "net/http/httptest" || ours && strings.HasSuffix(name, "test") {
+			t.Errorf("gatehouse links %s", p.ImportPath)
+		}
+	}
+}
+
+func list(t *testing.T, args ...string) (all []listed) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Imports"}, args...)...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+func violations(p listed) (out []string) {
+	pkg := strings.TrimPrefix(p.ImportPath, module)
+	deps, ok := depsOf(pkg)
+	if !ok {
+		return []string{pkg + " has no rule in mayImport"}
+	}
+	pure := strings.HasPrefix(pkg, "domain/") && pkg != program
+	for _, imp := range p.Imports {
+		if !allowed(deps, imp) {
+			out = append(out, pkg+" must not import "+imp)
+		}
+		if pure && slices.Contains(notInDomain, imp) {
+			out = append(out, pkg+" must stay pure: no "+imp)
+		}
+	}
+	return out
+}
+
+func depsOf(pkg string) (string, bool) {
+	for _, r := range mayImport {
+		if within(pkg, r.pkg) {
+			return r.deps, true
+		}
+	}
+	return "", false
+}
+
+func allowed(deps, imp string) bool {
+	ours, isOurs := strings.CutPrefix(imp, module)
+	first, _, _ := strings.Cut(imp, "/")
+	isStd := !isOurs && !strings.Contains(first, ".")
+	for d := range strings.FieldsSeq(deps) {
+		switch {
+		case d == "any", d == "std" && isStd, isOurs && within(ours, d), !isOurs && !isStd && within(imp, d):
+			return true
+		}
+	}
+	return false
+}
+
+// within reports whether a package is what prefix names, or below it.
+func within(pkg, prefix string) bool {
+	return pkg == prefix || strings.HasPrefix(pkg, strings.TrimSuffix(prefix, "/")+"/")
+}
