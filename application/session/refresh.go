@@ -66,7 +66,8 @@ func (r *Refresher) verify(t secret.Text, now time.Time) (token.Claims, error) {
 // no record of its own to be found out: what we signed for a live session and
 // is neither current nor in grace has been rotated longer ago.
 func (r *Refresher) try(ctx context.Context, cmd inbound.Refresh, presented token.Claims, now time.Time) (inbound.SignedIn, error) {
-	a, pair, err := r.d.Work.Single().Sessions.Refreshable(ctx, presented.Session, presented.ID, now)
+	stores := r.d.Work.Single() // one for both calls: a store knows the keys of what it has read
+	a, pair, err := stores.Sessions.Refreshable(ctx, presented.Session, presented.ID, now)
 	switch {
 	case errors.Is(err, outbound.ErrNotFound):
 		return inbound.SignedIn{}, fault.New(fault.RefreshTokenInvalid).Because(err)
@@ -80,7 +81,7 @@ func (r *Refresher) try(ctx context.Context, cmd inbound.Refresh, presented toke
 	case pair != nil:
 		return repeat(a, *pair)
 	case a.Session.RefreshID == presented.ID:
-		return r.rotate(ctx, cmd, a, now)
+		return r.rotate(ctx, stores, cmd, a, now)
 	}
 	return inbound.SignedIn{}, r.reused(ctx, cmd, a, now)
 }
@@ -104,7 +105,7 @@ func repeat(a outbound.Access, pair session.Pair) (inbound.SignedIn, error) {
 	return inbound.SignedIn{Principal: p, SessionID: a.Session.ID, Tokens: pair}, nil
 }
 
-func (r *Refresher) rotate(ctx context.Context, cmd inbound.Refresh, a outbound.Access, now time.Time) (inbound.SignedIn, error) {
+func (r *Refresher) rotate(ctx context.Context, stores outbound.Stores, cmd inbound.Refresh, a outbound.Access, now time.Time) (inbound.SignedIn, error) {
 	p, err := a.Open()
 	if err != nil {
 		return inbound.SignedIn{}, fmt.Errorf("open principal: %w", err)
@@ -114,7 +115,7 @@ func (r *Refresher) rotate(ctx context.Context, cmd inbound.Refresh, a outbound.
 	if err != nil {
 		return inbound.SignedIn{}, err
 	}
-	won, err := r.d.Work.Single().Sessions.Rotate(ctx, next)
+	won, err := stores.Sessions.Rotate(ctx, next)
 	switch {
 	case err != nil:
 		return inbound.SignedIn{}, fmt.Errorf("rotate refresh token: %w", err)

@@ -128,8 +128,26 @@ func (c *counting) View(ctx context.Context, fn func(context.Context, outbound.S
 }
 
 func (c *counting) Single() outbound.Stores {
-	c.units.Add(1)
-	return c.UnitOfWork.Single()
+	s := c.UnitOfWork.Single()
+	s.Sessions = countedSessions{s.Sessions, c}
+	return s
+}
+
+// countedSessions counts the calls that this package makes outside of a unit.
+type countedSessions struct {
+	outbound.Sessions
+
+	by *counting
+}
+
+func (s countedSessions) Refreshable(ctx context.Context, id session.ID, presented string, now time.Time) (outbound.Access, *session.Pair, error) {
+	s.by.units.Add(1)
+	return s.Sessions.Refreshable(ctx, id, presented, now)
+}
+
+func (s countedSessions) Rotate(ctx context.Context, r session.Rotation) (bool, error) {
+	s.by.units.Add(1)
+	return s.Sessions.Rotate(ctx, r)
 }
 
 // dying is the context of a caller to whom the database stops answering after
