@@ -36,6 +36,7 @@ func Hasher(t *testing.T, open func(t *testing.T, turns, places int) outbound.Ha
 		{"RefusesWhenTooManyWait", refusesWhenTooManyWait},
 		{"OneNetworkHasHalfThePlaces", oneNetworkHasHalfThePlaces},
 		{"WhoLeavesFreesThePlace", whoLeavesFreesThePlace},
+		{"NoTurnIsLostOnWhoLeaves", noTurnIsLostOnWhoLeaves},
 		{"NeverMoreTurnsThanAllowed", neverMoreTurnsThanAllowed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -298,6 +299,26 @@ func whoLeavesFreesThePlace(t *testing.T, open func(t *testing.T, turns, places 
 }
 
 // Some leave just when their turn comes.
+func noTurnIsLostOnWhoLeaves(t *testing.T, open func(t *testing.T, turns, places int) outbound.Hasher) {
+	h := open(t, 1, 2)
+	for range crowd {
+		turn := admit(t, h)
+		ctx, leave := context.WithCancel(t.Context())
+		gone := arrive(ctx, h, "a")
+		turn.Done()
+		leave()
+		synctest.Wait()
+		if gone.turn != nil { // the turn was faster
+			gone.turn.Done()
+		}
+		next := arrive(t.Context(), h, "b")
+		if next.turn == nil {
+			t.Fatalf("nobody has the turn, and the next caller gets %v", next.err)
+		}
+		next.turn.Done()
+	}
+}
+
 func neverMoreTurnsThanAllowed(t *testing.T, open func(t *testing.T, turns, places int) outbound.Hasher) {
 	const turns, callers = 3, 64
 	h := open(t, turns, 2*callers)
