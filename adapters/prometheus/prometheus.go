@@ -77,6 +77,16 @@ func (m *Metrics) Served(route, method string, status int, code string, took tim
 	}
 }
 
+// Gauge shows a value that goes up and down. A name can be used once.
+func (m *Metrics) Gauge(name, help string, value func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+}
+
+// Counter shows a value that only grows. A name can be used once.
+func (m *Metrics) Counter(name, help string, value func() float64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value))
+}
+
 // Restarted counts a background loop that panicked.
 func (m *Metrics) Restarted(loop string) { m.restarts.WithLabelValues(loop).Inc() }
 

@@ -54,7 +54,7 @@ var notInDomain = []string{
 // program is the one package below domain that runs by itself.
 const program = "domain/password/internal/gencommon"
 
-type listed struct {
+type importer struct {
 	ImportPath string
 	Imports    []string
 }
@@ -78,7 +78,7 @@ func TestTheArchitectureTestSeesViolations(t *testing.T) {
 		{"adapters/jwx", "github.com/lestrrat-go/jwx/v2/jwt", "must not import"},
 		{"util", "strings", "has no rule"},
 	} {
-		got := violations(listed{module + c.pkg, []string{c.imports}})
+		got := violations(importer{module + c.pkg, []string{c.imports}})
 		if len(got) != 1 || !strings.Contains(got[0], c.want) {
 			t.Errorf("%s importing %s: %q, want %q", c.pkg, c.imports, got, c.want)
 		}
@@ -96,14 +96,14 @@ func TestTheBinaryLinksNoTestCode(t *testing.T) {
 	}
 }
 
-func list(t *testing.T, args ...string) (all []listed) {
+func list(t *testing.T, args ...string) (all []importer) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Imports"}, args...)...).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
-		var p listed
+		var p importer
 		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
 			return all
 		} else if err != nil {
@@ -113,7 +113,7 @@ func list(t *testing.T, args ...string) (all []listed) {
 	}
 }
 
-func violations(p listed) (out []string) {
+func violations(p importer) (out []string) {
 	pkg := strings.TrimPrefix(p.ImportPath, module)
 	deps, ok := depsOf(pkg)
 	if !ok {

@@ -3,7 +3,6 @@ package main
 import (
 	"math"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -41,12 +40,6 @@ func containerMemory() int64 {
 	return 0
 }
 
-// hashSlots says how many passwords may be hashed at once (faults §7): one per
-// processor, as far as a quarter of the memory reaches.
-func hashSlots(memoryKiB int) int {
-	slots := runtime.GOMAXPROCS(0)
-	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
-		slots = min(slots, int(limit/4/(int64(memoryKiB)<<10)))
-	}
-	return max(1, slots)
-}
+// hashBudget is what all hashes at once may take (faults §7): a quarter of the
+// memory.
+func hashBudget() int64 { return debug.SetMemoryLimit(-1) / 4 }

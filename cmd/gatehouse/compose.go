@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"golang.org/x/text/language"
@@ -75,15 +76,37 @@ func (w watchers) Begin(ctx context.Context, useCase string) (context.Context, f
 	}
 }
 
-// hasher is the only one of the process: it counts its turns.
-type hasher = outbound.Hasher
-
-func newHasher(cfg settings) (hasher, error) {
+// newHasher makes the only hasher of the process: it counts its turns. That
+// takes as long as a hash.
+func newHasher(cfg settings) (*argon2adapter.Hasher, error) {
 	p := cfg.Password
-	return argon2adapter.New(argon2adapter.Config{
-		MemoryKiB: p.HashMemoryKiB, Iterations: p.HashIterations, Parallelism: p.HashParallelism,
-		Slots: hashSlots(p.HashMemoryKiB), Queue: p.HashQueue,
+	h, err := argon2adapter.New(argon2adapter.Config{
+		MemoryKiB: p.HashMemoryKiB, Iterations: p.HashIterations, Parallelism: p.HashParallelism, Queue: p.HashQueue,
+		Slots: argon2adapter.Slots(runtime.GOMAXPROCS(0), hashBudget(), int64(p.HashMemoryKiB)<<10),
+		Now:   now,
 	})
+	if err != nil {
+		return nil, usageError{fmt.Errorf("password: %w", err)}
+	}
+	return h, nil
+}
+
+// later begins to make something that takes a while. The result is there when
+// it is asked for.
+func later[T any](begin func() (T, error)) (result func() (T, error)) {
+	var (
+		value T
+		err   error
+		done  = make(chan struct{})
+	)
+	go func() {
+		defer close(done)
+		value, err = begin()
+	}()
+	return func() (T, error) {
+		<-done
+		return value, err
+	}
 }
 
 func newWords(cfg settings) (*i18nadapter.Catalogue, error) {
@@ -168,18 +191,15 @@ func newRelay(f *foundation, m outbound.Mailer) *appoutbox.Relay {
 // parts are what the use cases share.
 type parts struct {
 	work     outbound.UnitOfWork
-	hasher   hasher
+	hasher   outbound.Hasher
 	tokens   *jwxadapter.Tokens
 	issuer   *appgrant.Issuer
 	attempts *appattempt.Taker
 	vault    outbound.Vault
 }
 
-func newParts(f *foundation, base string, work outbound.UnitOfWork) (p parts, err error) {
-	p = parts{work: work, vault: f.vault}
-	if p.hasher, err = newHasher(f.cfg); err != nil {
-		return p, usageError{fmt.Errorf("password: %w", err)}
-	}
+func newParts(f *foundation, base string, work outbound.UnitOfWork, h outbound.Hasher) (p parts, err error) {
+	p = parts{work: work, vault: f.vault, hasher: h}
 	p.tokens, err = jwxadapter.New(jwxadapter.Config{Issuer: base, Audience: f.cfg.audience(base), Keys: f.signing})
 	if err != nil {
 		return p, fmt.Errorf("signing keys: %w", err)
@@ -226,7 +246,7 @@ func (p parts) selfTest() error {
 	return nil
 }
 
-func newAdminEnsurer(f *foundation, h hasher) *appoperations.AdminEnsurer {
+func newAdminEnsurer(f *foundation, h outbound.Hasher) *appoperations.AdminEnsurer {
 	return appoperations.NewAdminEnsurer(appoperations.AdminEnsurerDeps{Create: f.userCreator(h), Set: f.adminSetter()})
 }
 

@@ -172,9 +172,9 @@ func TestProductionListsEveryUnsafeSetting(t *testing.T) {
 		t.Fatal(err)
 	}
 	for unsafe, want := range map[string]string{
-		"mail.from=id@localhost":                                    "mail.from: is at localhost",
-		"mail.from=":                                                "mail.from: is at localhost",
-		"keys.master=" + samples[2]:                                 "keys.master: is a sample",
+		"mail.from=id@localhost":    "mail.from: is at localhost",
+		"mail.from=":                "mail.from: is at localhost",
+		"keys.master=" + samples[2]: "keys.master: is a sample",
 		"keys.master=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=":  "keys.master: is a sample",
 		"bootstrap.admin_password=" + samples[0]:                    "bootstrap.admin_password: is a sample",
 		"database.url=postgres://gatehouse:" + samples[1] + "@db/x": "database.url: has a sample password",

@@ -49,30 +49,28 @@ type foundation struct {
 }
 
 // lay opens the data folder, the database and the keys, in this order.
-func lay(ctx context.Context, cfg settings, log *slog.Logger) (f *foundation, err error) {
+func lay(ctx context.Context, cfg settings, log *slog.Logger) (*foundation, error) {
 	_, missing := os.Stat(filepath.Join(cfg.DataDir, masterFile))
-	f = &foundation{cfg: cfg, log: log, fresh: errors.Is(missing, fs.ErrNotExist)}
-	if f.db, err = openDatabase(ctx, cfg); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, f.db.Close())
-		}
-	}()
-	if cfg.Database.Migrate {
-		err = f.db.Migrate(ctx)
-	} else {
-		err = f.db.SchemaCurrent(ctx)
-	}
+	db, err := openDatabase(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.openKeys(ctx); err != nil {
-		return nil, err
+	f := &foundation{cfg: cfg, log: log, db: db, fresh: errors.Is(missing, fs.ErrNotExist)}
+	if err := f.migrate(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
-	f.work = gormadapter.NewStore(f.db, f.vault)
+	if err := f.openKeys(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	f.work = gormadapter.NewStore(db, f.vault)
 	return f, nil
+}
+
+func (f *foundation) migrate(ctx context.Context) error {
+	if f.cfg.Database.Migrate {
+		return f.db.Migrate(ctx)
+	}
+	return f.db.SchemaCurrent(ctx)
 }
 
 // Close closes the database.

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	argon2adapter "gatehouse/adapters/argon2"
 	httpadapter "gatehouse/adapters/http"
 	prometheusadapter "gatehouse/adapters/prometheus"
 	telemetryadapter "gatehouse/adapters/telemetry"
@@ -17,6 +18,7 @@ import (
 	appoutbox "gatehouse/application/outbox"
 	"gatehouse/domain/password"
 	"gatehouse/ports/inbound"
+	"gatehouse/ports/outbound"
 )
 
 type serveCmd struct{}
@@ -28,6 +30,8 @@ func (serveCmd) Run(ctx context.Context, p *process) (err error) {
 		return err
 	}
 	limitMemory(p.environ)
+	hasher := later(func() (*argon2adapter.Hasher, error) { return newHasher(cfg) })
+	defer func() { _, _ = hasher() }() // it must not outlive us
 	f, err := lay(ctx, cfg, p.log)
 	if err != nil {
 		return err
@@ -37,7 +41,7 @@ func (serveCmd) Run(ctx context.Context, p *process) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := build(ctx, f, d)
+	s, err := build(ctx, f, d, hasher)
 	if err != nil {
 		d.close()
 		return err
@@ -61,7 +65,7 @@ type service struct {
 }
 
 // build makes a service that answers at d.
-func build(ctx context.Context, f *foundation, d doors) (*service, error) {
+func build(ctx context.Context, f *foundation, d doors, hasher func() (*argon2adapter.Hasher, error)) (*service, error) {
 	s := &service{
 		foundation: f, doors: d, base: f.cfg.baseURL(d.public.Addr().String()),
 		flights: &flights{}, metrics: prometheusadapter.New(thisBuild().Version, now),
@@ -76,24 +80,29 @@ func build(ctx context.Context, f *foundation, d doors) (*service, error) {
 	if s.atlas, err = newAtlas(f.cfg); err != nil {
 		return nil, errors.Join(err, s.mailing.close())
 	}
-	if err := s.assemble(ctx, words); err != nil {
+	if err := s.assemble(ctx, words, hasher); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
-func (s *service) assemble(ctx context.Context, words httpadapter.Words) error {
+func (s *service) assemble(ctx context.Context, words httpadapter.Words, hasher func() (*argon2adapter.Hasher, error)) error {
+	h, err := hasher()
+	if err != nil {
+		return err
+	}
+	watchHashes(s.metrics, h)
 	s.sweeper = apphousekeeping.NewSweeper(apphousekeeping.SweeperDeps{Work: s.work, Every: 10 * time.Minute, Now: now, Log: s.log})
 	work := s.work
 	if s.mailing.mailer != nil {
 		s.relay = newRelay(s.foundation, s.mailing.mailer)
 		work = appoutbox.Waking(work, s.relay.Wake)
 	}
-	parts, err := newParts(s.foundation, s.base, work)
+	parts, err := newParts(s.foundation, s.base, work, h)
 	if err != nil {
 		return err
 	}
-	if err := bootstrap(ctx, s.foundation, parts.hasher); err != nil {
+	if err := bootstrap(ctx, s.foundation, h); err != nil {
 		return err
 	}
 	lines := telemetryadapter.Log{To: s.log, Now: now}
@@ -116,7 +125,7 @@ func (s *service) assemble(ctx context.Context, words httpadapter.Words) error {
 }
 
 // bootstrap makes sure that there is the admin the configuration asks for.
-func bootstrap(ctx context.Context, f *foundation, h hasher) error {
+func bootstrap(ctx context.Context, f *foundation, h outbound.Hasher) error {
 	b := f.cfg.Bootstrap
 	if b.AdminEmail == "" {
 		return nil
@@ -148,6 +157,15 @@ func (s *service) run(ctx context.Context, p *process) error {
 	}
 	at.stop(ctx)
 	return failed
+}
+
+func watchHashes(m *prometheusadapter.Metrics, h *argon2adapter.Hasher) {
+	m.Gauge("gatehouse_hash_slots_in_use", "Passwords being hashed.", func() float64 { return float64(h.Stats().InUse) })
+	m.Gauge("gatehouse_hash_queue_length", "Requests that wait for a hash.", func() float64 { return float64(h.Stats().Waiting) })
+	m.Gauge("gatehouse_hash_seconds", "Time a hash takes, lately.", func() float64 { return h.Stats().HashTime.Seconds() })
+	m.Counter("gatehouse_hash_admitted_total", "Requests that got to hash.", func() float64 { return float64(h.Stats().Admitted) })
+	m.Counter("gatehouse_hash_refused_total", "Requests that were refused, because too many waited.", func() float64 { return float64(h.Stats().Refused) })
+	m.Counter("gatehouse_hash_wait_seconds_total", "Time spent waiting for a hash.", func() float64 { return h.Stats().Waited.Seconds() })
 }
 
 func (s *service) close() error { return errors.Join(s.mailing.close(), s.atlas.close()) }
