@@ -93,7 +93,7 @@ func parameters(s string) (c cost, ok bool) {
 		if err != nil {
 			return cost{}, false
 		}
-		*n = int(v) //nolint:gosec // 32 bits
+		*n = int(v)
 	}
 	return c, s == fmt.Sprintf("m=%d,t=%d,p=%d", c.memory, c.iterations, c.lanes)
 }

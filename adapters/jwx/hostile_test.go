@@ -129,12 +129,12 @@ func TestForgerIsGoodAtIt(t *testing.T) {
 func TestRefusesHostileHeadersThatWeSigned(t *testing.T) {
 	forgers(t, func(f forger) {
 		good := f.header()
-		change := func(old, new string) string {
+		change := func(part, by string) string {
 			f.Helper()
-			if !strings.Contains(good, old) {
-				f.Fatalf("no %s in %s", old, good)
+			if !strings.Contains(good, part) {
+				f.Fatalf("no %s in %s", part, good)
 			}
-			return strings.Replace(good, old, new, 1)
+			return strings.Replace(good, part, by, 1)
 		}
 		alg := `"alg":"` + f.algorithm + `"`
 		for name, header := range map[string]string{
@@ -176,12 +176,12 @@ func TestRefusesHostileHeadersThatWeSigned(t *testing.T) {
 
 func TestRefusesHostileClaimsThatWeSigned(t *testing.T) {
 	forgers(t, func(f forger) {
-		change := func(old, new string) string {
+		change := func(part, by string) string {
 			f.Helper()
-			if !strings.Contains(payload, old) {
-				f.Fatalf("no %s in %s", old, payload)
+			if !strings.Contains(payload, part) {
+				f.Fatalf("no %s in %s", part, payload)
 			}
-			return strings.Replace(payload, old, new, 1)
+			return strings.Replace(payload, part, by, 1)
 		}
 		for name, payload := range map[string]string{
 			"wrong iss": change(`"iss":"https://id`, `"iss":"https://evil`), "iss that goes on": change(`.com","aud"`, `.com.evil","aud"`),

@@ -37,7 +37,7 @@ func objectOf(b []byte) (object, bool) {
 		return nil, false
 	}
 	_, err := d.Token()
-	return o, err == io.EOF //nolint:errorlint // it is never wrapped
+	return o, err == io.EOF
 }
 
 func (o object) member(d *json.Decoder) bool {
@@ -132,7 +132,7 @@ func (r *reader) integer(name string) int64 {
 	value := r.object[name]
 	n, err := strconv.ParseUint(string(value), 10, 63)
 	r.require(err == nil && len(value) <= maxDigits)
-	return int64(n) //nolint:gosec // 63 bits
+	return int64(n)
 }
 
 func (r *reader) uuid(name string) string {

@@ -133,7 +133,7 @@ func (m KeyMaker) NewKey(p key.Purpose) (algorithm string, _ key.Material, err e
 
 func newSecret() key.Material {
 	m := make(key.Material, 32)
-	rand.Read(m) //nolint:errcheck // it never fails
+	rand.Read(m)
 	return m
 }
 

@@ -35,7 +35,7 @@ func FromFile(path string) (*Wrapper, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read master key: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("read master key: %w", err)
@@ -67,7 +67,7 @@ func Generate(path string) error {
 
 func generate(path string) (err error) {
 	master := make([]byte, size)
-	rand.Read(master) //nolint:errcheck // it never fails
+	rand.Read(master)
 	f, err := os.CreateTemp(filepath.Dir(path), ".master-key-*")
 	if err != nil {
 		return err

@@ -83,7 +83,7 @@ func (w *Wrapper) Wrap(_ context.Context, k key.Key, m key.Material) (key.Wrappe
 	}
 	return key.Wrapped{
 		Key:       k,
-		Material:  w.aead.Seal([]byte{format}, nil, m, identity(k)),
+		Material:  w.aead.Seal([]byte{format}, nil, m, identity(k)), //nolint:gosec // it makes a random nonce
 		WrapperID: w.id,
 	}, nil
 }

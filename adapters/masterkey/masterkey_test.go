@@ -196,7 +196,7 @@ func TestFormatIsWhatItWas(t *testing.T) {
 
 func FuzzUnwrap(f *testing.F) {
 	w, k := goldenKey(f)
-	f.Add([]byte(k.Material), k.ID)
+	f.Add(k.Material, k.ID)
 	f.Add([]byte{}, "")
 	f.Add([]byte{1}, "k2")
 	f.Fuzz(func(t *testing.T, b []byte, id string) {

@@ -91,7 +91,7 @@ func (v *Vault) NewDataKey(owner string) (outbound.DataKey, error) {
 		return outbound.DataKey{}, failure("new data key of nobody")
 	}
 	random := make([]byte, keySize)
-	rand.Read(random) //nolint:errcheck // it never fails
+	rand.Read(random)
 	return outbound.DataKey{Owner: owner, Wrapped: v.current.wrap(owner, random)}, nil
 }
 

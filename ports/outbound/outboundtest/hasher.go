@@ -175,17 +175,28 @@ func noTurnForTheDead(t *testing.T, open func(t *testing.T, turns, places int) o
 	admit(t, h)
 }
 
-// arrival is a caller who waits, until synctest.Wait has returned.
+// arrival is a caller who may have to wait.
 type arrival struct {
+	done chan struct{} // closed when turn or err is there
 	turn outbound.Turn
 	err  error
 }
 
-func (a *arrival) waits() bool { return a.turn == nil && a.err == nil }
+func (a *arrival) waits() bool {
+	select {
+	case <-a.done:
+		return false
+	default:
+		return true
+	}
+}
 
 func arrive(ctx context.Context, h outbound.Hasher, network string) *arrival {
-	a := new(arrival)
-	go func() { a.turn, a.err = h.Admit(ctx, network) }()
+	a := &arrival{done: make(chan struct{})}
+	go func() {
+		defer close(a.done)
+		a.turn, a.err = h.Admit(ctx, network)
+	}()
 	synctest.Wait()
 	return a
 }
@@ -210,12 +221,11 @@ func givesTurnsInOrder(t *testing.T, open func(t *testing.T, turns, places int) 
 			t.Fatalf("somebody behind number %d was let in", i)
 		}
 		first.Done()
-		first, second = second, nil
 		synctest.Wait()
 		if a.turn == nil {
 			t.Fatalf("number %d was not let in: %v", i, a.err)
 		}
-		second = a.turn
+		first, second = second, a.turn
 	}
 	first.Done()
 	second.Done()
