@@ -17,6 +17,9 @@ import (
 // maxLength is the most characters an address may have (RFC 5321 §4.5.3.1.3).
 const maxLength = 254
 
+// enough bytes for any address, which bounds the work of looking at one.
+const enough = 4*maxLength + 64
+
 // Address is one acceptable address. Its spelling is for display and mails,
 // its normal form for everything that compares.
 type Address struct{ typed string }
@@ -24,11 +27,10 @@ type Address struct{ typed string }
 // Parse trims s and checks it. It returns the rules s breaks, if any:
 // not_blank, max_length or email.
 func Parse(s string) (Address, []fault.Rule) {
-	if len(s) > 4*maxLength+64 {
-		return Address{}, []fault.Rule{fault.RuleMaxLength}
-	}
 	s = strings.TrimSpace(s)
 	switch {
+	case len(s) > enough:
+		return Address{}, []fault.Rule{fault.RuleMaxLength}
 	case s == "":
 		return Address{}, []fault.Rule{fault.RuleNotBlank}
 	case utf8.RuneCountInString(s) > maxLength:
@@ -79,11 +81,12 @@ func (a Address) IsZero() bool { return a.typed == "" }
 // since a sign-in checks no format; what is too long for an address is cut, so
 // that the work stays bounded.
 func Normal(s string) string {
-	const enough = 4*maxLength + 64
-	if len(s) > enough {
+	if s = strings.TrimSpace(s); len(s) > enough {
 		s = s[:enough]
 	}
-	return strings.ToLower(norm.NFC.String(strings.TrimSpace(s)))
+	// Some letters have a composed form in lower case only, so composing once,
+	// before, would leave "J̌" and "ǰ" apart.
+	return norm.NFC.String(strings.ToLower(norm.NFC.String(s)))
 }
 
 // LogValue keeps addresses out of logs.
