@@ -51,8 +51,8 @@ var notInDomain = []string{
 	"context", "crypto/rand", "database/sql", "encoding/json", "log", "math/rand", "math/rand/v2", "net", "net/http", "os", "testing",
 }
 
-// program is the one package below domain that runs by itself.
-const program = "domain/password/internal/gencommon"
+// generator is the one package below domain that runs by itself.
+const generator = "domain/password/internal/gencommon"
 
 type importer struct {
 	ImportPath string
@@ -119,7 +119,7 @@ func violations(p importer) (out []string) {
 	if !ok {
 		return []string{pkg + " has no rule in mayImport"}
 	}
-	pure := strings.HasPrefix(pkg, "domain/") && pkg != program
+	pure := strings.HasPrefix(pkg, "domain/") && pkg != generator
 	for _, imp := range p.Imports {
 		if !allowed(deps, imp) {
 			out = append(out, pkg+" must not import "+imp)

@@ -20,7 +20,9 @@ type leakFree struct{ *testing.M }
 // Run implements [testscript.TestingM].
 func (m leakFree) Run() int {
 	code := m.M.Run()
-	if err := goleak.Find(); err != nil && code == 0 {
+	// GORM's memory of prepared statements has a goroutine that nobody can end.
+	known := goleak.IgnoreAnyFunction("gorm.io/gorm/internal/lru.NewLRU[...].func1")
+	if err := goleak.Find(known); err != nil && code == 0 {
 		println(err.Error())
 		return 1
 	}

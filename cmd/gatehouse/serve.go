@@ -186,6 +186,7 @@ func (l *loops) stop() {
 func (s *service) loops(ctx context.Context) *loops {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	l := &loops{cancel: cancel}
+	l.ends.Go(debug.FreeOSMemory) // a start takes twice the memory of what follows
 	l.ends.Go(func() { s.supervise(ctx, "housekeeping", s.sweeper.Run) })
 	if s.relay != nil {
 		l.ends.Go(func() { s.supervise(ctx, "outbox", s.relay.Run) })
