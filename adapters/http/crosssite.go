@@ -73,8 +73,7 @@ func (o origins) cors(next echo.HandlerFunc) echo.HandlerFunc {
 // notAPreflight answers a plain OPTIONS as any other method that a path does
 // not take; the router would answer it by itself.
 func notAPreflight(next echo.HandlerFunc, c echo.Context) error {
-	if allow, ok := c.Get(echo.ContextKeyHeaderAllow).(string); ok {
-		c.Response().Header().Set(echo.HeaderAllow, allow)
+	if _, known := c.Get(echo.ContextKeyHeaderAllow).(string); known {
 		return fault.New(fault.MethodNotAllowed)
 	}
 	return next(c)

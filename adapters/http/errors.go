@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -38,6 +39,9 @@ func (p renderer) render(err error, c echo.Context) {
 	}
 	if a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable {
 		h.Set(echo.HeaderRetryAfter, seconds(f.Wait()))
+	}
+	if f.Code() == fault.MethodNotAllowed {
+		h.Set(echo.HeaderAllow, allowed(c))
 	}
 	h.Set("Content-Language", s.lang)
 	h.Set(echo.HeaderContentType, problemType)
@@ -79,6 +83,23 @@ func faultIn(err error) *fault.Error {
 		return fault.Invalid("", fault.RuleType)
 	}
 	return fault.New(fault.InternalError)
+}
+
+// allowed lists the methods of a path. What the router found lacks HEAD, which
+// is answered as GET, and has OPTIONS, which only preflights may use.
+func allowed(c echo.Context) string {
+	found, _ := c.Get(echo.ContextKeyHeaderAllow).(string)
+	var methods []string
+	for method := range strings.SplitSeq(found, ", ") {
+		switch method {
+		case http.MethodOptions:
+		case http.MethodGet:
+			methods = append(methods, http.MethodGet, http.MethodHead)
+		default:
+			methods = append(methods, method)
+		}
+	}
+	return strings.Join(methods, ", ")
 }
 
 // challenge is the WWW-Authenticate of a 401 (RFC 6750 §3, RFC 9470 §3).

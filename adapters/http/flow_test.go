@@ -1,6 +1,7 @@
 package http_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -11,10 +12,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	adapter "gatehouse/adapters/http"
 	"gatehouse/domain/notice"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/secret"
 	"gatehouse/domain/token"
+	"gatehouse/ports/inbound"
 )
 
 // golden fails unless an answer is exactly this JSON, whatever the order of
@@ -81,6 +84,10 @@ func TestAnAccountLivesFromRegistrationToLogout(t *testing.T) {
 	 "twoFactorAuthenticationToken":null}`, a.stepUp)
 	golden(t, w.ok(req("GET /api/auth/status", "", bearer(a.access), steppedUp(a.stepUp))), `{"authenticated":true,"stepUp":true,
 	 "emailVerified":true,"twoFactorRequired":false,"preferredTwoFactorMethod":null,"twoFactorMethods":null,"sessionId":%q}`, a.session)
+
+	if got := w.ok(req("GET /api/auth/status", "", bearer(a.access), steppedUp("bad"))); got.json["stepUp"] != false || got.json["authenticated"] != true {
+		t.Errorf("with a bad step-up token: %s", got.body)
+	}
 
 	changed := w.ok(changeBy(a).but(to("/api/users/me/password?locale=de")))
 	golden(t, changed, "%s", fmt.Sprintf(userGolden, a.id, "Ada King", true, "2026-07-27T10:16:30.123456Z"))
@@ -338,6 +345,14 @@ func TestServiceDocuments(t *testing.T) {
 		t.Error(diff)
 	}
 	golden(t, w.ok(req("GET /livez", "")), `{"status":"live"}`)
+	other := newWorld(t, with(func(d *adapter.Deps) {
+		d.PublicKeys = inbound.Func[inbound.PublicKeys, inbound.PublicKeySet](func(context.Context, inbound.PublicKeys) (inbound.PublicKeySet, error) {
+			return inbound.PublicKeySet{{ID: "k", Type: "OKP", Curve: "Ed25519", X: "x", Algorithm: "EdDSA"}}, nil
+		})
+	}))
+	if got := strings.TrimSpace(string(other.ok(req("GET /.well-known/jwks.json", "")).body)); got != `{"keys":[{"alg":"EdDSA","crv":"Ed25519","kid":"k","kty":"OKP","use":"sig","x":"x"}]}` {
+		t.Errorf("keys %s", got)
+	}
 	doc := w.ok(req("GET /api/openapi", ""))
 	if doc.text("openapi") != "3.0.3" || strings.Contains(string(doc.body), "x-go-") {
 		t.Errorf("document %.200s", doc.body)

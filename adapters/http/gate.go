@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -136,7 +137,7 @@ func (g *gate) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 // and everything behind it.
 func (g *gate) onRoute(c echo.Context, s *scene) error {
 	for _, v := range c.ParamValues() {
-		if v == "" || strings.ContainsAny(v, `/\`) {
+		if plain, err := url.PathUnescape(v); err != nil || plain == "" || strings.ContainsAny(plain, `/\`) {
 			s.gate = nil
 			return fault.New(fault.RouteNotFound)
 		}

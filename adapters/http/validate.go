@@ -86,6 +86,9 @@ func brokenIn(err error, field string, f *fault.Error) *fault.Error {
 		}
 		return brokenIn(e.Err, field, f)
 	case *openapi3.SchemaError:
+		if inner, ok := errors.AsType[openapi3.MultiError](e.Origin); ok && e.SchemaField == "allOf" {
+			return brokenIn(inner, field, f) // allOf only says that an object may be null
+		}
 		if at := strings.Join(e.JSONPointer(), "."); at != "" {
 			field = at
 		}
