@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -66,8 +65,10 @@ func (d InternalDeps) readiness(c echo.Context) error {
 	s, f := sceneOf(c.Request().Context()), fault.New(fault.ServiceOverloaded)
 	a := answers[f.Code()]
 	s.code = string(f.Code())
-	c.Response().Header().Set(echo.HeaderContentType, problemType)
-	c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(1))
+	h := c.Response().Header()
+	h.Set("Content-Language", s.lang)
+	h.Set(echo.HeaderContentType, problemType)
+	h.Set(echo.HeaderRetryAfter, seconds(f.Wait()))
 	c.Response().WriteHeader(a.status)
 	return json.NewEncoder(c.Response()).Encode(unready{renderer{d.Deps}.problem(f, a, s, c.Request().URL.Path), found})
 }

@@ -1,0 +1,166 @@
+package http_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	adapter "gatehouse/adapters/http"
+)
+
+// inside serves the internal address of a world.
+func (w *world) inside() string {
+	w.t.Helper()
+	s := httptest.NewServer(w.internal(nil))
+	w.t.Cleanup(s.Close)
+	return s.URL
+}
+
+func (w *world) internal(edit func(*adapter.InternalDeps)) http.Handler {
+	w.t.Helper()
+	d := adapter.InternalDeps{
+		Deps: w.deps, Ready: func() bool { return !w.stopping.Load() },
+		Metrics: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "requests 1\n") }),
+		Checks: map[string]adapter.Check{
+			"database": func(context.Context) error { return w.faults.at("check") },
+			"keys":     func(context.Context) error { return nil },
+		},
+	}
+	if edit != nil {
+		edit(&d)
+	}
+	h, err := adapter.NewInternal(d)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return h
+}
+
+func TestReadinessTellsWhatWasFound(t *testing.T) {
+	w := newWorld(t)
+	base := w.inside()
+	ready := exchange(t, base, req("GET /readyz", ""), false)
+	if ready.status != 200 {
+		t.Errorf("%d", ready.status)
+	}
+	golden(t, ready, `{"status":"ready","checks":{"database":"ok","keys":"ok"}}`)
+
+	w.faults.plan("check", errors.New("dial tcp 10.1.2.3: refused"))
+	notReady(t, base, map[string]any{"database": "failed", "keys": "ok"})
+	w.faults.clear()
+	w.stopping.Store(true)
+	notReady(t, base, map[string]any{"database": "ok", "keys": "ok"})
+	if a := exchange(t, base, req("GET /livez", ""), false); a.status != 200 {
+		t.Errorf("livez %d while stopping", a.status)
+	}
+	if strings.Count(w.log.String(), "10.1.2.3") != 1 {
+		t.Errorf("log %s", w.log.String())
+	}
+}
+
+func notReady(t *testing.T, base string, checks map[string]any) {
+	t.Helper()
+	in, err := wire.Get(base + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Body.Close()
+	var got map[string]any
+	if err := json.NewDecoder(in.Body).Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	found, _ := got["checks"].(map[string]any)
+	if in.StatusCode != 503 || got["code"] != "SERVICE_OVERLOADED" || got["status"] != 503.0 || !maps.Equal(found, checks) ||
+		in.Header.Get("Content-Type") != "application/problem+json" || in.Header.Get("Retry-After") == "" ||
+		in.Header.Get("Content-Language") != "en" || got["requestId"] != in.Header.Get("X-Request-Id") {
+		t.Errorf("%d %v %v", in.StatusCode, got, in.Header)
+	}
+}
+
+func TestReadinessDoesNotWaitForever(t *testing.T) {
+	w := newWorld(t)
+	h := w.internal(func(d *adapter.InternalDeps) {
+		d.Checks = map[string]adapter.Check{"stuck": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		began, rec := time.Now(), httptest.NewRecorder()
+		h.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz", nil))
+		if took := time.Since(began); took > 2*time.Second || rec.Code != http.StatusServiceUnavailable {
+			t.Errorf("%d after %s", rec.Code, took)
+		}
+	})
+}
+
+func TestTheInternalAddressServesNothingElse(t *testing.T) {
+	w := newWorld(t)
+	base := w.inside()
+	if a := exchange(t, base, req("GET /metrics", ""), false); string(a.body) != "requests 1\n" {
+		t.Errorf("metrics %s", a.body)
+	}
+	golden(t, exchange(t, base, req("GET /livez", ""), false), `{"status":"live"}`)
+	for _, path := range []string{"/dev/mailbox", "/dev/mailbox/messages", "/dev/api", "/api/users/me", "/", "/debug/pprof/"} {
+		if a := exchange(t, base, req("GET "+path, ""), false); a.code() != "ROUTE_NOT_FOUND" {
+			t.Errorf("%s: %d", path, a.status)
+		}
+	}
+	if a := exchange(t, base, req("POST /readyz", ""), false); a.code() != "METHOD_NOT_ALLOWED" || a.header.Get("Allow") != "GET, HEAD" {
+		t.Errorf("%d, Allow %q", a.status, a.header.Get("Allow"))
+	}
+	if a := exchange(t, base, req("HEAD /readyz", ""), false); a.status != 200 || len(a.body) != 0 {
+		t.Errorf("HEAD: %d %s", a.status, a.body)
+	}
+}
+
+func TestTheMailboxIsThereWhenThereIsOne(t *testing.T) {
+	mailbox := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(rw, r.Method+" "+r.URL.Path) })
+	w := newWorld(t, with(func(d *adapter.Deps) { d.Mailbox = mailbox }))
+	for _, base := range []string{w.inside(), w.server.URL} {
+		for _, line := range []string{"GET /dev/mailbox", "GET /dev/mailbox/messages", "DELETE /dev/mailbox/messages"} {
+			if a := exchange(t, base, req(line, ""), false); string(a.body) != line {
+				t.Errorf("%s: %d %s", line, a.status, a.body)
+			}
+		}
+		if a := exchange(t, base, req("GET /dev/mailbox/x", ""), false); a.code() != "ROUTE_NOT_FOUND" {
+			t.Errorf("%d", a.status)
+		}
+	}
+}
+
+func TestAStoppingServiceAnswersBeforeAnythingElse(t *testing.T) {
+	w := newWorld(t)
+	w.stopping.Store(true)
+	for _, line := range []string{"GET /livez", "GET /nowhere", "PATCH /livez", "POST /api/auth/login", "OPTIONS /livez", "HEAD /livez"} {
+		a := w.send(req(line, ""))
+		if a.status != 503 || a.header.Get("Retry-After") != "1" {
+			t.Errorf("%s: %d, Retry-After %q", line, a.status, a.header.Get("Retry-After"))
+		}
+		if !strings.HasPrefix(line, "HEAD") && a.code() != "SERVICE_OVERLOADED" {
+			t.Errorf("%s: %s", line, a.code())
+		}
+	}
+}
+
+func TestTheReferencePageIsForDevelopersOnly(t *testing.T) {
+	w := newWorld(t)
+	w.want(404, "ROUTE_NOT_FOUND", req("GET /dev/api", ""))
+	dev := newWorld(t, with(func(d *adapter.Deps) { d.Development = true }))
+	in, err := wire.Get(dev.server.URL + "/dev/api")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Body.Close()
+	if in.StatusCode != 200 || in.Header.Get("Content-Type") != "text/html; charset=utf-8" {
+		t.Errorf("%d %v", in.StatusCode, in.Header)
+	}
+	if a := exchange(t, dev.inside(), req("GET /dev/api", ""), false); a.code() != "ROUTE_NOT_FOUND" {
+		t.Errorf("internal: %d", a.status)
+	}
+}
