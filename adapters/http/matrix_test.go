@@ -1,0 +1,185 @@
+package http_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/domain/email"
+	"gatehouse/domain/notice"
+	"gatehouse/domain/onetime"
+	"gatehouse/domain/principal"
+	"gatehouse/domain/secret"
+	"gatehouse/ports/outbound"
+)
+
+// TestEffectsAreThoseOfTheMatrix runs each event on an account with two
+// sessions and something outstanding of every kind (contract §12).
+func TestEffectsAreThoseOfTheMatrix(t *testing.T) {
+	const all = "challenge, other link, own link, reset"
+	for _, row := range []struct {
+		event    string
+		how      func(w *world, a, b account) answer
+		live     string // sessions of the two that go on, and new ones
+		usable   string // items
+		mails    []notice.Kind
+		accessOK string // of the two access tokens
+	}{
+		{"A1 taken", func(w *world, _, _ account) answer { return w.send(registerAs("ada@example.com")) }, "a b", all, []notice.Kind{notice.RegistrationAlert}, "a b"},
+		{"A2 known device", func(w *world, _, _ account) answer { return w.send(loginOf("ada@example.com", goodPassword)) }, "a b new", all, nil, "a b"},
+		{"A2 unseen device", func(w *world, _, _ account) answer {
+			return w.send(loginOf("ada@example.com", goodPassword, set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0")))
+		}, "a b new", all, []notice.Kind{notice.LoginAlert}, "a b"},
+		{"A2 wrong", func(w *world, _, _ account) answer { return w.send(loginOf("ada@example.com", "wrong")) }, "a b", all, nil, "a b"},
+		{"A3", func(w *world, a, _ account) answer { return w.send(req("POST /api/auth/logout", "", bearer(a.access))) }, "b", "other link, own link, reset", nil, "b"},
+		{"A4", func(w *world, a, _ account) answer {
+			return w.send(req("POST /api/auth/refresh", "", bearer(a.refresh)))
+		}, "a b", all, nil, "a b"},
+		{"A4 reused", func(w *world, a, _ account) answer {
+			w.ok(req("POST /api/auth/refresh", "", bearer(a.refresh)))
+			w.clock.advance(11 * time.Second)
+			return w.send(req("POST /api/auth/refresh", "", bearer(a.refresh)))
+		}, "b", "other link, own link, reset", []notice.Kind{notice.RefreshTokenReused}, "b"},
+		{"A5", func(w *world, a, _ account) answer {
+			return w.send(req("POST /api/auth/step-up", `{"password":"`+goodPassword+`"}`, bearer(a.access)))
+		}, "a b", all, nil, "a b"},
+		{"A7", func(w *world, _, _ account) answer {
+			return w.send(req("POST /api/auth/email/verification?token=own", ""))
+		}, "a b", "challenge, reset", nil, "a b"},
+		{"A9", func(w *world, a, _ account) answer {
+			return w.send(req("POST /api/auth/email/verification/send", "", bearer(a.access)))
+		}, "a b", "challenge, reset", []notice.Kind{notice.EmailVerification}, "a b"},
+		{"P1", func(w *world, a, _ account) answer { return w.send(req("GET /api/users/me", "", bearer(a.access))) }, "a b", all, nil, "a b"},
+		{"P2", func(w *world, a, _ account) answer {
+			return w.send(req("PUT /api/users/me", `{"name":"X"}`, bearer(a.access)))
+		}, "a b", all, nil, "a b"},
+		{"P5", func(w *world, a, _ account) answer { return w.send(changeBy(w.proven(a))) }, "a", "own link", []notice.Kind{notice.PasswordChanged}, "a"},
+		{"P5 that fails", func(w *world, a, _ account) answer {
+			r := changeBy(w.proven(a))
+			w.faults.plan("commit", broken("DATABASE_FAILURE"))
+			got := w.send(r)
+			w.faults.clear()
+			return got
+		}, "a b", all, nil, "a b"},
+		{"S3", func(w *world, a, b account) answer {
+			return w.send(req("DELETE /api/users/me/sessions/"+b.session, "", bearer(a.access)))
+		}, "a", "other link, own link, reset", nil, "a"},
+		{"S4", func(w *world, a, _ account) answer {
+			return w.send(req("DELETE /api/users/me/sessions", "", bearer(a.access)))
+		}, "", "other link, own link, reset", nil, ""},
+		{"G1", func(w *world, _, _ account) answer { return w.send(req("POST /api/guests", `{"name":"x"}`)) }, "a b", all, nil, "a b"},
+	} {
+		t.Run(row.event, func(t *testing.T) {
+			w := newWorld(t)
+			a := w.member("ada@example.com")
+			b := w.signIn("ada@example.com", goodPassword)
+			w.clock.advance(2 * time.Minute)
+			w.outstanding(a.id)
+			for _, kind := range notice.Kinds() {
+				w.mails(kind)
+			}
+			w.mailed = nil
+			row.how(w, a, b)
+			if got := w.live(a, b); got != row.live {
+				t.Errorf("sessions %q, want %q", got, row.live)
+			}
+			if got := w.usable(); got != row.usable {
+				t.Errorf("items %q, want %q", got, row.usable)
+			}
+			var kinds []notice.Kind
+			for _, kind := range notice.Kinds() {
+				for range w.mails(kind) {
+					kinds = append(kinds, kind)
+				}
+			}
+			if !slices.Equal(kinds, row.mails) {
+				t.Errorf("mails %v, want %v", kinds, row.mails)
+			}
+			if got := w.accepted(a, b); got != row.accessOK {
+				t.Errorf("access tokens %q, want %q", got, row.accessOK)
+			}
+		})
+	}
+}
+
+var outstanding = map[string]struct {
+	kind    onetime.Kind
+	address string
+}{
+	"own": {onetime.EmailVerification, "ada@example.com"}, "other": {onetime.EmailVerification, "ada@elsewhere.example"},
+	"reset": {onetime.PasswordReset, ""}, "challenge": {onetime.Challenge, ""},
+}
+
+// outstanding gives an account one item of each kind, which some endpoint that
+// is not built would make.
+func (w *world) outstanding(id string) {
+	w.t.Helper()
+	now := w.clock.now()
+	err := w.store.Within(w.t.Context(), func(ctx context.Context, s outbound.Stores) error {
+		var errs []error
+		for name, o := range outstanding {
+			i := onetime.Item{
+				Hash: onetime.HashOf(secret.New(name)), Kind: o.kind, Principal: principal.ID(id), CreatedAt: now, ExpiresAt: now.Add(time.Hour),
+			}
+			if o.address != "" {
+				i.Address, _ = email.Parse(o.address)
+			}
+			errs = append(errs, s.OneTime.Add(ctx, i))
+		}
+		return errors.Join(errs...)
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) usable() string {
+	w.t.Helper()
+	var names []string
+	for name, o := range outstanding {
+		i, err := w.store.Single().OneTime.Find(w.t.Context(), o.kind, onetime.HashOf(secret.New(name)))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if i.State(w.clock.now()) == onetime.Usable {
+			names = append(names, strings.Replace(strings.Replace(name, "own", "own link", 1), "other", "other link", 1))
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+func (w *world) live(a, b account) string {
+	w.t.Helper()
+	all, err := w.store.Single().Sessions.Of(w.t.Context(), principal.ID(a.id), w.clock.now())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var names []string
+	for _, s := range all {
+		switch string(s.ID) {
+		case a.session:
+			names = append(names, "a")
+		case b.session:
+			names = append(names, "b")
+		default:
+			names = append(names, "new")
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}
+
+func (w *world) accepted(a, b account) string {
+	w.t.Helper()
+	var names []string
+	for _, one := range []struct{ name, token string }{{"a", a.access}, {"b", b.access}} {
+		if w.send(req("GET /api/users/me", "", bearer(one.token))).status == 200 {
+			names = append(names, one.name)
+		}
+	}
+	return strings.Join(names, " ")
+}
