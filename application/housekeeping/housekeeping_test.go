@@ -35,11 +35,12 @@ const (
 type store struct {
 	*memory.Store
 
-	mu    sync.Mutex
-	calls []string
-	rows  map[string][]int // what the next purges claim to have removed
-	fails map[string]error
-	ahead time.Duration // of the bubble's clock, which would take its time to the end of a month
+	mu     sync.Mutex
+	calls  []string
+	rows   map[string][]int // what the next purges claim to have removed
+	fails  map[string]error
+	onCall func()
+	ahead  time.Duration // of the bubble's clock, which would take its time to the end of a month
 }
 
 func (s *store) now() time.Time {
@@ -76,6 +77,9 @@ func (s *store) purge(what string, limit int, do func() (int, error)) (int, erro
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, what)
+	if s.onCall != nil {
+		s.onCall()
+	}
 	if limit != 500 {
 		s.calls = append(s.calls, fmt.Sprint("limit ", limit))
 	}
@@ -226,6 +230,16 @@ func TestStoppingIsNoFailure(t *testing.T) {
 			t.Errorf("after the end: %q, logs %s", calls, logs)
 		}
 	})
+}
+
+func TestBeingStoppedMidwayIsNoFailure(t *testing.T) {
+	s, logs := newStore(), &bytes.Buffer{}
+	ctx, stop := context.WithCancel(t.Context())
+	s.onCall = stop // the memory store refuses whoever has gone
+	app.NewSweeper(app.SweeperDeps{Work: s, Every: time.Minute, Now: time.Now, Log: slog.New(slog.NewTextHandler(logs, nil))}).Run(ctx)
+	if calls := s.seen(); len(calls) != 1 || logs.Len() > 0 {
+		t.Errorf("calls %q, logs %s", calls, logs)
+	}
 }
 
 func TestThingsAreKeptAsLongAsSomebodyNeedsThem(t *testing.T) {

@@ -416,6 +416,16 @@ func TestOperationsRefuse(t *testing.T) {
 	}
 }
 
+// A disabled admin counts for nothing, so taking the role loses nobody.
+func TestADisabledAdminIsNotTheLastOne(t *testing.T) {
+	w := newWorld(t)
+	w.store = memory.New()
+	w.work.UnitOfWork = w.store
+	w.add(t, disabled("off"))
+	check(t, setAdmin(t.Context(), w, "off", false))
+	same(t, "admin", w.look(t, "off").principal.Admin, false)
+}
+
 func TestAChangeStandsThoughCachesWereNotTold(t *testing.T) {
 	w := newWorld(t)
 	w.caches.fails = io.ErrClosedPipe

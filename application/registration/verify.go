@@ -47,8 +47,8 @@ func (v *Verifier) Do(ctx context.Context, cmd inbound.VerifyEmail) (p inbound.S
 	return p, nil
 }
 
-// find refuses what has expired, was voided or never issued. A used item is
-// found, since what it is worth depends on its account.
+// find refuses what has expired, was voided or never issued. What is used is
+// found: how it is refused depends on its account.
 func find(ctx context.Context, s outbound.Stores, h onetime.Hash, now time.Time) (onetime.Item, error) {
 	i, err := s.OneTime.Find(ctx, onetime.EmailVerification, h)
 	switch {
@@ -79,7 +79,7 @@ func verify(ctx context.Context, s outbound.Stores, h onetime.Hash, now time.Tim
 	switch same := i.Address.Normal() == p.Email().Normal(); {
 	case same && p.EmailVerified():
 		return nil, fault.New(fault.EmailAlreadyVerified)
-	case !same, i.State(now) == onetime.Used:
+	case !same:
 		return nil, fault.New(fault.EmailVerificationTokenInvalid)
 	}
 	if err := use(ctx, s, h, now); err != nil {
@@ -95,7 +95,7 @@ func verify(ctx context.Context, s outbound.Stores, h onetime.Hash, now time.Tim
 func use(ctx context.Context, s outbound.Stores, h onetime.Hash, now time.Time) error {
 	err := s.OneTime.Use(ctx, onetime.EmailVerification, h, now)
 	switch {
-	case errors.Is(err, outbound.ErrStale): // voided, or used, since it was found
+	case errors.Is(err, outbound.ErrStale): // used, or voided since it was found
 		return fault.New(fault.EmailVerificationTokenInvalid).Because(err)
 	case err != nil:
 		return fmt.Errorf("use verification link: %w", err)
