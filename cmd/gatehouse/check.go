@@ -161,10 +161,10 @@ func (s settings) unsafe() error {
 // are sent at all, and whether mail.url is one of those we know.
 func (c config) mailKind() (mailbox, on, known bool) {
 	text := c.Mail.URL.Reveal()
-	switch {
-	case text == "":
+	switch text {
+	case "":
 		return true, true, true
-	case text == mailDisabled:
+	case mailDisabled:
 		return false, false, true
 	}
 	u, err := url.Parse(text)

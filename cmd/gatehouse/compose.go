@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/text/language"
@@ -66,12 +67,12 @@ func (w watchers) Begin(ctx context.Context, useCase string) (context.Context, f
 	ends := make([]func(error), 0, len(w))
 	for _, o := range w {
 		var end func(error)
-		ctx, end = o.Begin(ctx, useCase)
+		ctx, end = o.Begin(ctx, useCase) //nolint:fatcontext // each observer adds what is its own
 		ends = append(ends, end)
 	}
 	return ctx, func(err error) {
-		for i := len(ends) - 1; i >= 0; i-- {
-			ends[i](err)
+		for _, end := range slices.Backward(ends) {
+			end(err)
 		}
 	}
 }

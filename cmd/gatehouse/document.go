@@ -89,6 +89,7 @@ func (d *document) value(n *yaml.Node, key string) (any, error) {
 			return nil, nil
 		}
 		return n.Value, nil
+	case yaml.AliasNode, yaml.DocumentNode:
 	}
 	return nil, fmt.Errorf("line %d: %s must be written out, without anchors", n.Line, key)
 }

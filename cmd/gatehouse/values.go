@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -86,11 +87,11 @@ func readDuration(text string) (time.Duration, error) {
 		}
 		return d, nil
 	}
-	n, err := strconv.ParseUint(days, 10, 63)
-	if err != nil || n > uint64(math.MaxInt64/day) {
+	n, err := strconv.ParseInt(days, 10, 64)
+	if err != nil || n < 0 || n > math.MaxInt64/int64(day) {
 		return 0, errDuration
 	}
-	return time.Duration(n) * day, nil
+	return time.Duration(n * int64(day)), nil
 }
 
 var (
@@ -110,11 +111,11 @@ func readSize(text string) (size, error) {
 			break
 		}
 	}
-	n, err := strconv.ParseUint(text, 10, 63)
-	if err != nil || n > uint64(math.MaxInt64/unit) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 || n > math.MaxInt64/unit {
 		return 0, errSize
 	}
-	return size(int64(n) * unit), nil
+	return size(n * unit), nil
 }
 
 func readList(text string) []string {
@@ -148,8 +149,8 @@ func show(v any) string {
 }
 
 func showSize(s size) string {
-	for i := len(units) - 1; i >= 0; i-- {
-		if u := units[i]; s > 0 && int64(s)%u.bytes == 0 {
+	for _, u := range slices.Backward(units) {
+		if s > 0 && int64(s)%u.bytes == 0 {
 			return strconv.FormatInt(int64(s)/u.bytes, 10) + u.name
 		}
 	}
