@@ -1,7 +1,6 @@
 package housekeeping_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,10 +25,7 @@ import (
 	"gatehouse/ports/outbound"
 )
 
-const (
-	day  = 24 * time.Hour
-	step = time.Microsecond
-)
+const day = 24 * time.Hour
 
 // store is a memory store that writes down what is purged, and how much.
 type store struct {
@@ -101,6 +97,24 @@ func (s *store) seen() []string {
 	return out
 }
 
+// journal is what was logged.
+type journal struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
 type sessions struct {
 	outbound.Sessions
 	s *store
@@ -146,32 +160,30 @@ func (t cooldowns) Purge(ctx context.Context, now time.Time, limit int) (int, er
 	return t.s.purge("cooldowns", limit, func() (int, error) { return t.Cooldowns.Purge(ctx, now, limit) })
 }
 
-// sweeping runs a sweeper in a bubble until test returns.
-func sweeping(t *testing.T, test func(t *testing.T, s *store, logs *bytes.Buffer)) {
+// sweeping prepares a store and runs a sweeper over it in a bubble, until test
+// returns.
+func sweeping(t *testing.T, prepare func(*testing.T, *store), test func(*testing.T, *store, *journal)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		s, logs := newStore(), &bytes.Buffer{}
+		s, logs := newStore(), &journal{}
+		prepare(t, s)
 		sweeper := app.NewSweeper(app.SweeperDeps{
 			Work: s, Every: time.Minute, Now: s.now, Log: slog.New(slog.NewTextHandler(logs, nil)),
 		})
 		ctx, stop := context.WithCancel(t.Context())
-		ended := make(chan struct{})
-		// The first sweep waits for what the test has to say.
-		time.AfterFunc(step, func() {
-			sweeper.Run(ctx)
-			close(ended)
-		})
+		var run sync.WaitGroup
+		run.Go(func() { sweeper.Run(ctx) })
+		synctest.Wait()
 		test(t, s, logs)
 		stop()
-		<-ended
+		run.Wait()
 	})
 }
 
 var round = []string{"one-time", "outbox", "attempts", "cooldowns"}
 
 func TestItSweepsAtOnceAndThenInRounds(t *testing.T) {
-	sweeping(t, func(t *testing.T, s *store, _ *bytes.Buffer) {
-		time.Sleep(step)
-		synctest.Wait()
+	sweeping(t, func(*testing.T, *store) {}, func(t *testing.T, s *store, _ *journal) {
 		sameCalls(t, "at once", s.seen(), append([]string{"sessions"}, round...))
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
@@ -192,21 +204,21 @@ func TestItSweepsAtOnceAndThenInRounds(t *testing.T) {
 }
 
 func TestItWorksInBatchesUntilOneIsNotFull(t *testing.T) {
-	sweeping(t, func(t *testing.T, s *store, _ *bytes.Buffer) {
+	prepare := func(_ *testing.T, s *store) {
 		s.rows["sessions"] = []int{1000, 500, 499, 500}
 		s.rows["outbox"] = []int{500, 0}
-		time.Sleep(step)
-		synctest.Wait()
+	}
+	sweeping(t, prepare, func(t *testing.T, s *store, _ *journal) {
 		sameCalls(t, "calls", s.seen(), []string{"sessions", "sessions", "sessions", "one-time", "outbox", "outbox", "attempts", "cooldowns"})
 	})
 }
 
 func TestAFailureIsLoggedAndTheNextRoundTriesAgain(t *testing.T) {
-	sweeping(t, func(t *testing.T, s *store, logs *bytes.Buffer) {
+	prepare := func(_ *testing.T, s *store) {
 		s.fails["outbox"] = io.ErrUnexpectedEOF
 		s.fails["sessions"] = errors.New("disk full")
-		time.Sleep(step)
-		synctest.Wait()
+	}
+	sweeping(t, prepare, func(t *testing.T, s *store, logs *journal) {
 		sameCalls(t, "calls", s.seen(), append([]string{"sessions"}, round...))
 		for _, want := range []string{"housekeeping failed", "what=outbox", "unexpected EOF", "what=sessions", "disk full"} {
 			if !strings.Contains(logs.String(), want) {
@@ -221,31 +233,30 @@ func TestAFailureIsLoggedAndTheNextRoundTriesAgain(t *testing.T) {
 
 func TestStoppingIsNoFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, logs := newStore(), &bytes.Buffer{}
+		s, logs := newStore(), &journal{}
 		s.rows["sessions"] = slices.Repeat([]int{500}, 1000)
 		ctx, stop := context.WithCancel(t.Context())
 		stop()
 		app.NewSweeper(app.SweeperDeps{Work: s, Every: time.Minute, Now: time.Now, Log: slog.New(slog.NewTextHandler(logs, nil))}).Run(ctx)
-		if calls := s.seen(); len(calls) > 0 || logs.Len() > 0 {
+		if calls := s.seen(); len(calls) > 0 || logs.String() != "" {
 			t.Errorf("after the end: %q, logs %s", calls, logs)
 		}
 	})
 }
 
 func TestBeingStoppedMidwayIsNoFailure(t *testing.T) {
-	s, logs := newStore(), &bytes.Buffer{}
+	s, logs := newStore(), &journal{}
 	ctx, stop := context.WithCancel(t.Context())
 	s.onCall = stop // the memory store refuses whoever has gone
 	app.NewSweeper(app.SweeperDeps{Work: s, Every: time.Minute, Now: time.Now, Log: slog.New(slog.NewTextHandler(logs, nil))}).Run(ctx)
-	if calls := s.seen(); len(calls) != 1 || logs.Len() > 0 {
+	if calls := s.seen(); len(calls) != 1 || logs.String() != "" {
 		t.Errorf("calls %q, logs %s", calls, logs)
 	}
 }
 
 func TestThingsAreKeptAsLongAsSomebodyNeedsThem(t *testing.T) {
-	sweeping(t, func(t *testing.T, s *store, logs *bytes.Buffer) {
+	sweeping(t, fill, func(t *testing.T, s *store, logs *journal) {
 		began := time.Now()
-		fill(t, s, began)
 		for _, tc := range []struct {
 			after time.Duration
 			left  string
@@ -269,7 +280,7 @@ func TestThingsAreKeptAsLongAsSomebodyNeedsThem(t *testing.T) {
 				t.Errorf("after %v left %q, want %q", tc.after, got, tc.left)
 			}
 		}
-		if logs.Len() > 0 {
+		if logs.String() != "" {
 			t.Errorf("logs: %s", logs)
 		}
 	})
@@ -278,8 +289,9 @@ func TestThingsAreKeptAsLongAsSomebodyNeedsThem(t *testing.T) {
 var subject = throttle.Subject{Account: "ada@example.com", Network: "n"}
 
 // fill stores one thing of each kind.
-func fill(t *testing.T, s *store, now time.Time) {
+func fill(t *testing.T, s *store) {
 	t.Helper()
+	now := time.Now()
 	ada, _ := email.Parse("ada@example.com")
 	p := principal.NewUser("ada", "Ada", ada, password.NewHash("x"), now)
 	ctx, st, end := t.Context(), s.Store.Single(), now.Add(50*day)
