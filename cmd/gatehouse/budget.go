@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
 	"math"
 	"os"
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"time"
+
+	argon2adapter "gatehouse/adapters/argon2"
 )
 
 // Where the memory limit of a control group stands: version 2, version 1.
@@ -43,3 +47,26 @@ func containerMemory() int64 {
 // hashBudget is what all hashes at once may take (faults §7): a quarter of the
 // memory.
 func hashBudget() int64 { return debug.SetMemoryLimit(-1) / 4 }
+
+// giveMemoryBack returns to the system what hashes took, once nobody has
+// hashed for a while: each takes many megabytes, and the collector by itself
+// keeps them for minutes.
+func giveMemoryBack(ctx context.Context, h *argon2adapter.Hasher) {
+	const quiet = 5 * time.Second
+	tick := time.NewTicker(quiet)
+	defer tick.Stop()
+	for seen, owed := h.Stats().Admitted, true; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		switch admitted := h.Stats().Admitted; {
+		case admitted != seen:
+			seen, owed = admitted, true
+		case owed:
+			debug.FreeOSMemory()
+			owed = false
+		}
+	}
+}

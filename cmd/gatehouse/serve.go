@@ -62,6 +62,7 @@ type service struct {
 	relay            *appoutbox.Relay // nil when mail is off
 	sweeper          *apphousekeeping.Sweeper
 	metrics          *prometheusadapter.Metrics
+	hasher           *argon2adapter.Hasher
 }
 
 // build makes a service that answers at d.
@@ -92,6 +93,7 @@ func (s *service) assemble(ctx context.Context, words httpadapter.Words, hasher 
 		return err
 	}
 	watchHashes(s.metrics, h)
+	s.hasher = h
 	s.sweeper = apphousekeeping.NewSweeper(apphousekeeping.SweeperDeps{Work: s.work, Every: 10 * time.Minute, Now: now, Log: s.log})
 	work := s.work
 	if s.mailing.mailer != nil {
@@ -188,6 +190,7 @@ func (s *service) loops(ctx context.Context) *loops {
 	l := &loops{cancel: cancel}
 	l.ends.Go(debug.FreeOSMemory) // a start takes twice the memory of what follows
 	l.ends.Go(func() { s.supervise(ctx, "housekeeping", s.sweeper.Run) })
+	l.ends.Go(func() { s.supervise(ctx, "memory", func(ctx context.Context) { giveMemoryBack(ctx, s.hasher) }) })
 	if s.relay != nil {
 		l.ends.Go(func() { s.supervise(ctx, "outbox", s.relay.Run) })
 	}
