@@ -47,3 +47,7 @@ func (s *scene) origin(stated client.Device) inbound.Context {
 }
 
 func (s *scene) caller() session.Caller { return s.access.Caller }
+
+// RequestID returns the id of the request that ctx belongs to, "" outside of
+// one: for log lines.
+func RequestID(ctx context.Context) string { return sceneOf(ctx).id }

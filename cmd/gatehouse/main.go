@@ -14,6 +14,9 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	httpadapter "gatehouse/adapters/http"
+	telemetryadapter "gatehouse/adapters/telemetry"
 )
 
 func main() {
@@ -90,7 +93,7 @@ func run(ctx context.Context, args, environ []string, std streams) error {
 		return usageError{fmt.Errorf("%w (gatehouse --help lists what there is)", err)}
 	}
 	p := &process{
-		streams: std, environ: environ, log: slog.New(slog.NewJSONHandler(std.err, nil)),
+		streams: std, environ: environ, log: newLog(std.err),
 		path: c.Config, flags: c.Set,
 	}
 	cmd.BindTo(ctx, (*context.Context)(nil))
@@ -113,4 +116,9 @@ func (p *process) settings() (settings, error) {
 		return cfg, usageError{fmt.Errorf("configuration:\n%w", err)}
 	}
 	return cfg, nil
+}
+
+// newLog writes JSON lines that carry the id of the request they belong to.
+func newLog(w io.Writer) *slog.Logger {
+	return slog.New(telemetryadapter.Correlate(slog.NewJSONHandler(w, nil), httpadapter.RequestID))
 }

@@ -10,6 +10,8 @@ import (
 // samples are the secrets that our documentation and docker-compose.yml show.
 // Who copies them shares them with everyone.
 var samples = []string{
+	"Correct-Horse-7",
+	"Battery-Staple-8",
 	"sample-Passphrase-4-reading",
 	"sample-database-password",
 	"c2FtcGxlIG1hc3RlciBrZXk6IG5vdCBhIHNlY3JldCE=",
