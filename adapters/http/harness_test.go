@@ -121,7 +121,7 @@ var (
 )
 
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	clock    *clock
 	store    *memory.Store
 	faults   *faults
@@ -212,7 +212,7 @@ func withProxies(prefixes ...string) option {
 	})
 }
 
-func newWorld(t *testing.T, options ...option) *world {
+func newWorld(t testing.TB, options ...option) *world {
 	t.Helper()
 	s := setup{base: "http://gatehouse.example", mailOn: true}
 	for _, o := range options {
@@ -654,7 +654,7 @@ func (w *world) send(r request) answer {
 	return exchange(w.t, w.server.URL, r, w.deps.BaseURL.Scheme == "https")
 }
 
-func exchange(t *testing.T, base string, r request, https bool) answer {
+func exchange(t testing.TB, base string, r request, https bool) answer {
 	t.Helper()
 	var content io.Reader
 	if r.body != "" {
@@ -688,7 +688,7 @@ func exchange(t *testing.T, base string, r request, https bool) answer {
 	return a
 }
 
-func checkHeaders(t *testing.T, r request, a answer, https bool) {
+func checkHeaders(t testing.TB, r request, a answer, https bool) {
 	t.Helper()
 	want := map[string]string{
 		"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
@@ -713,7 +713,7 @@ func checkHeaders(t *testing.T, r request, a answer, https bool) {
 
 var instants = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z$`)
 
-func checkProblem(t *testing.T, r request, a answer) {
+func checkProblem(t testing.TB, r request, a answer) {
 	t.Helper()
 	bad := func(format string, args ...any) {
 		t.Helper()

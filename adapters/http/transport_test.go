@@ -291,6 +291,12 @@ func plain(r request) *http.Request {
 	return out
 }
 
+func TestTwoOriginsAreNoOrigin(t *testing.T) {
+	const own = "http://gatehouse.example"
+	w := newWorld(t)
+	w.want(403, "CROSS_SITE_REQUEST_REFUSED", req("POST /api/auth/logout", "", cookie("access_token", "x"), set("Origin", own), add("Origin", "https://evil.example")))
+}
+
 func TestSafeMethodsMayComeFromAnywhere(t *testing.T) {
 	w := newWorld(t)
 	a := w.member("ada@example.com")
