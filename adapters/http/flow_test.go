@@ -181,6 +181,9 @@ func TestARefreshTokenWorksOnceAndIsRepeatedForTenSeconds(t *testing.T) {
 	next := w.accountIn(first)
 	golden(t, first, `{"user":%s,"accessToken":%q,"refreshToken":%q}`,
 		strings.Replace(fmt.Sprintf(userGolden, a.id, "Ada Lovelace", false, "2026-07-27T10:16:30.123456Z"), "Ada@Example.com", "ada@example.com", 1), next.access, next.refresh)
+	if c := first.cookies(); len(c) != 2 || c["access_token"].Value != next.access || c["refresh_token"].Value != next.refresh {
+		t.Errorf("cookies %q", first.header.Values("Set-Cookie"))
+	}
 	if next.access == a.access || next.refresh == a.refresh || next.session != a.session {
 		t.Error("the pair is not new, or the session is")
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -29,6 +31,9 @@ func (g *gate) validate(c echo.Context) error {
 	f := fault.New(fault.InvalidRequest)
 	if _, bad := g.badLocale(r); bad {
 		f = f.On("locale", fault.RuleLocale)
+	}
+	for _, name := range g.looseBooleans(r.URL.Query()) {
+		f = f.On(name, fault.RuleBoolean)
 	}
 	if op := g.route.Operation; op.RequestBody != nil {
 		body, err := readJSON(r, op.RequestBody.Value.Required)
@@ -61,6 +66,21 @@ func (g *gate) validate(c echo.Context) error {
 		return f
 	}
 	return nil
+}
+
+// looseBooleans returns the boolean parameters that are neither true nor false
+// but that the validator, which asks strconv, would take.
+func (g *gate) looseBooleans(query url.Values) (names []string) {
+	for _, p := range g.route.Operation.Parameters {
+		s := query.Get(p.Value.Name)
+		if !p.Value.Schema.Value.Type.Is(openapi3.TypeBoolean) || s == "true" || s == "false" {
+			continue
+		}
+		if _, err := strconv.ParseBool(s); err == nil {
+			names = append(names, p.Value.Name)
+		}
+	}
+	return names
 }
 
 // ruleOf names what a schema can demand in the contract's words.
