@@ -37,7 +37,7 @@ postgres:
 	@.ci/postgres
 
 .PHONY: check
-check: fmt/check vet generate/check lint test ## Everything CI runs
+check: fmt/check tidy/check vet generate/check lint test ## Everything CI runs
 
 .PHONY: vet
 vet: ## Vet
@@ -54,6 +54,10 @@ fmt: ## Format
 .PHONY: fmt/check
 fmt/check:
 	@test -z "$$($(GOFUMPT) -l .)" || { $(GOFUMPT) -d .; exit 1; }
+
+.PHONY: tidy/check
+tidy/check:
+	go mod tidy -diff
 
 .PHONY: generate
 generate: ## Generate code from the API document

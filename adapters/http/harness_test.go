@@ -76,7 +76,7 @@ type endpoint struct {
 }
 
 var contract = sync.OnceValue(func() (c contractFile) {
-	b, err := os.ReadFile("api/testdata/endpoints.json")
+	b, err := os.ReadFile("../../docs/contract/endpoints.json")
 	if err == nil {
 		err = json.Unmarshal(b, &c)
 	}

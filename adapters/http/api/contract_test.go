@@ -59,7 +59,7 @@ type param struct {
 
 func read(t *testing.T) (c contract) {
 	t.Helper()
-	b, err := os.ReadFile("testdata/endpoints.json")
+	b, err := os.ReadFile("../../../docs/contract/endpoints.json")
 	if err != nil {
 		t.Fatal(err)
 	}
