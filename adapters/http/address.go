@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/mileusna/useragent"
@@ -33,8 +34,8 @@ func (p peers) address(r *http.Request) client.Address {
 		return client.NewAddress(ip)
 	}
 	entries := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(entries) - 1; i >= 0; i-- {
-		next, err := netip.ParseAddr(strings.TrimSpace(entries[i]))
+	for _, entry := range slices.Backward(entries) {
+		next, err := netip.ParseAddr(strings.TrimSpace(entry))
 		if err != nil {
 			break
 		}

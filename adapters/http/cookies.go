@@ -63,7 +63,7 @@ func (j jar) set(w http.ResponseWriter, name string, value secret.Text, end, now
 	c := j.cookie(name)
 	c.Value = value.Reveal()
 	c.MaxAge = max(1, int(end.Sub(now)/time.Second))
-	http.SetCookie(w, c)
+	put(w, c)
 }
 
 func (j jar) setPair(w http.ResponseWriter, p session.Pair, now time.Time) {
@@ -75,12 +75,19 @@ func (j jar) clearAll(w http.ResponseWriter) {
 	for _, name := range cookieSet {
 		c := j.cookie(name)
 		c.MaxAge = -1 // net/http writes Max-Age=0
-		http.SetCookie(w, c)
+		put(w, c)
 	}
 }
 
+// put sends a cookie of this jar.
+func put(w http.ResponseWriter, c *http.Cookie) {
+	http.SetCookie(w, c) //nolint:gosec // G124 does not see the attributes that (jar).cookie has set
+}
+
 func (j jar) cookie(name string) *http.Cookie {
-	c := &http.Cookie{Name: j.name(name), Path: "/", HttpOnly: true, Secure: j.secure, SameSite: http.SameSiteStrictMode}
+	c := &http.Cookie{ //nolint:gosec // G124: Secure depends on the base URL, which production wants to be https
+		Name: j.name(name), Path: "/", HttpOnly: true, Secure: j.secure, SameSite: http.SameSiteStrictMode,
+	}
 	if name == sessionCookie || name == flowCookie {
 		c.SameSite = http.SameSiteLaxMode
 	}
