@@ -39,10 +39,11 @@ type config struct {
 }
 
 type appConfig struct {
-	Name    string `koanf:"name"`
-	BaseURL string `koanf:"base_url"`
-	Locale  string `koanf:"locale"`
-	Mode    string `koanf:"mode"`
+	Name     string     `koanf:"name"`
+	BaseURL  string     `koanf:"base_url"`
+	Locale   string     `koanf:"locale"`
+	Mode     string     `koanf:"mode"`
+	LogLevel slog.Level `koanf:"log_level"`
 }
 
 type httpConfig struct {

@@ -45,17 +45,16 @@ type foundation struct {
 	vault   outbound.Vault
 	work    outbound.UnitOfWork
 	signing []key.Opened
-	fresh   bool // nothing was there before
+	fresh   bool // there were no keys, so nothing was there before
 }
 
 // lay opens the data folder, the database and the keys, in this order.
 func lay(ctx context.Context, cfg settings, log *slog.Logger) (*foundation, error) {
-	_, missing := os.Stat(filepath.Join(cfg.DataDir, masterFile))
 	db, err := openDatabase(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	f := &foundation{cfg: cfg, log: log, db: db, fresh: errors.Is(missing, fs.ErrNotExist)}
+	f := &foundation{cfg: cfg, log: log, db: db}
 	if err := f.migrate(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -84,8 +83,14 @@ func (f *foundation) openKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	work := gormadapter.NewStore(f.db, nil) // keys are not sealed by a vault that is made of them
+	known, err := work.Single().Keys.All(ctx)
+	if err != nil {
+		return err
+	}
+	f.fresh = len(known) == 0
 	keeper := appkeys.NewKeeper(appkeys.KeeperDeps{
-		Work:    gormadapter.NewStore(f.db, nil), // keys are not sealed by a vault that is made of them
+		Work:    work,
 		Maker:   jwxadapter.KeyMaker{SigningAlgorithm: f.cfg.Tokens.Algorithm},
 		Wrapper: master, Now: now, NewID: rand.Text,
 	})

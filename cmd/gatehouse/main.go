@@ -92,8 +92,9 @@ func run(ctx context.Context, args, environ []string, std streams) error {
 	if err != nil {
 		return usageError{fmt.Errorf("%w (gatehouse --help lists what there is)", err)}
 	}
+	level := new(slog.LevelVar)
 	p := &process{
-		streams: std, environ: environ, log: newLog(std.err),
+		streams: std, environ: environ, log: newLog(std.err, level), level: level,
 		path: c.Config, flags: c.Set,
 	}
 	cmd.BindTo(ctx, (*context.Context)(nil))
@@ -105,6 +106,7 @@ type process struct {
 	streams
 	environ []string
 	log     *slog.Logger
+	level   *slog.LevelVar // of log: what app.log_level says, once that is known
 	path    string
 	flags   []string
 }
@@ -115,10 +117,12 @@ func (p *process) settings() (settings, error) {
 	if err != nil {
 		return cfg, usageError{fmt.Errorf("configuration:\n%w", err)}
 	}
+	p.level.Set(cfg.App.LogLevel)
 	return cfg, nil
 }
 
 // newLog writes JSON lines that carry the id of the request they belong to.
-func newLog(w io.Writer) *slog.Logger {
-	return slog.New(telemetryadapter.Correlate(slog.NewJSONHandler(w, nil), httpadapter.RequestID))
+func newLog(w io.Writer, level slog.Leveler) *slog.Logger {
+	lines := slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})
+	return slog.New(telemetryadapter.Correlate(lines, httpadapter.RequestID))
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	memoryadapter "gatehouse/adapters/memory"
+	telemetryadapter "gatehouse/adapters/telemetry"
 	appoperations "gatehouse/application/operations"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/key"
@@ -50,7 +51,7 @@ func (c userCreateCmd) Run(ctx context.Context, p *process) error {
 		if err != nil {
 			return err
 		}
-		who, err := f.userCreator(hasher).Do(ctx, inbound.CreateUser{Email: c.Email, Name: c.Name, Password: secret, Admin: c.Admin})
+		who, err := command(f.around(), f.userCreator(hasher)).Do(ctx, inbound.CreateUser{Email: c.Email, Name: c.Name, Password: secret, Admin: c.Admin})
 		if err != nil {
 			return err
 		}
@@ -70,7 +71,7 @@ const page = 500
 func (c userListCmd) Run(ctx context.Context, p *process) error {
 	return p.operate(ctx, func(f *foundation) error {
 		users := []listedUser{}
-		list, after := appoperations.NewUserLister(appoperations.UserListerDeps{Work: f.work}), principal.ID("")
+		list, after := query(f.around(), appoperations.NewUserLister(appoperations.UserListerDeps{Work: f.work})), principal.ID("")
 		for {
 			some, err := list.Do(ctx, inbound.ListUsers{After: after, Limit: page})
 			if err != nil {
@@ -135,9 +136,9 @@ type userDisableCmd struct {
 // Run implements the command.
 func (c userDisableCmd) Run(ctx context.Context, p *process) error {
 	return p.operate(ctx, func(f *foundation) error {
-		disable := appoperations.NewUserDisabler(appoperations.UserDisablerDeps{
+		disable := command(f.around(), appoperations.NewUserDisabler(appoperations.UserDisablerDeps{
 			Work: f.work, Revocations: memoryadapter.NoCache{}, Now: now,
-		})
+		}))
 		who, err := disable.Do(ctx, inbound.DisableUser{User: c.User})
 		if err != nil {
 			return err
@@ -155,7 +156,7 @@ type userSetAdminCmd struct {
 // Run implements the command.
 func (c userSetAdminCmd) Run(ctx context.Context, p *process) error {
 	return p.operate(ctx, func(f *foundation) error {
-		who, err := f.adminSetter().Do(ctx, inbound.SetAdmin{User: c.User, Admin: !c.Revoke})
+		who, err := command(f.around(), f.adminSetter()).Do(ctx, inbound.SetAdmin{User: c.User, Admin: !c.Revoke})
 		if err != nil {
 			return err
 		}
@@ -178,7 +179,7 @@ func (c sessionsEndAllCmd) Run(ctx context.Context, p *process) error {
 		return errNotSure
 	}
 	return p.operate(ctx, func(f *foundation) error {
-		end := appoperations.NewSessionsEnder(appoperations.SessionsEnderDeps{Work: f.work, Now: now})
+		end := command(f.around(), appoperations.NewSessionsEnder(appoperations.SessionsEnderDeps{Work: f.work, Now: now}))
 		n, err := end.Do(ctx, inbound.EndEverySession{})
 		if err != nil {
 			return err
@@ -208,7 +209,7 @@ type listedKey struct {
 // Run implements the command.
 func (c keysListCmd) Run(ctx context.Context, p *process) error {
 	return p.operate(ctx, func(f *foundation) error {
-		all, err := appoperations.NewKeyLister(appoperations.KeyListerDeps{Work: f.work}).Do(ctx, inbound.ListKeys{})
+		all, err := query(f.around(), appoperations.NewKeyLister(appoperations.KeyListerDeps{Work: f.work})).Do(ctx, inbound.ListKeys{})
 		if err != nil {
 			return err
 		}
@@ -266,6 +267,13 @@ func inWords(err error) error {
 		broken = append(broken, v.Field+" breaks "+string(v.Rule))
 	}
 	return usageError{errors.New(strings.Join(broken, ", "))}
+}
+
+// around is what goes around use cases while nothing is served: they are
+// recorded as those of the API are.
+func (f *foundation) around() around {
+	lines := telemetryadapter.Log{To: f.log, Now: now}
+	return around{watch: lines, audit: lines}
 }
 
 func (f *foundation) userCreator(hasher outbound.Hasher) *appoperations.UserCreator {

@@ -23,8 +23,18 @@ import (
 
 type serveCmd struct{}
 
-// Run implements the command. What it starts it stops again, in reverse.
-func (serveCmd) Run(ctx context.Context, p *process) (err error) {
+// Run implements the command. To be told to stop while it starts is no failure.
+func (c serveCmd) Run(ctx context.Context, p *process) error {
+	err := c.serve(ctx, p)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		p.log.InfoContext(ctx, "stopped while starting")
+		return nil
+	}
+	return err
+}
+
+// serve stops what it starts, in reverse.
+func (serveCmd) serve(ctx context.Context, p *process) (err error) {
 	cfg, err := p.settings()
 	if err != nil {
 		return err
@@ -93,6 +103,7 @@ func (s *service) assemble(ctx context.Context, words httpadapter.Words, hasher 
 		return err
 	}
 	watchHashes(s.metrics, h)
+	watchOutbox(s.metrics, s.work)
 	s.hasher = h
 	s.sweeper = apphousekeeping.NewSweeper(apphousekeeping.SweeperDeps{Work: s.work, Every: 10 * time.Minute, Now: now, Log: s.log})
 	work := s.work
@@ -136,7 +147,7 @@ func bootstrap(ctx context.Context, f *foundation, h outbound.Hasher) error {
 	if text := b.AdminPassword.Reveal(); text != "" {
 		cmd.Password = password.NewPlain(text)
 	}
-	if _, err := newAdminEnsurer(f, h).Do(ctx, cmd); err != nil {
+	if _, err := command(f.around(), newAdminEnsurer(f, h)).Do(ctx, cmd); err != nil {
 		return fmt.Errorf("bootstrap admin: %w", inWords(err))
 	}
 	return nil
@@ -170,6 +181,35 @@ func watchHashes(m *prometheusadapter.Metrics, h *argon2adapter.Hasher) {
 	m.Counter("gatehouse_hash_wait_seconds_total", "Time spent waiting for a hash.", func() float64 { return h.Stats().Waited.Seconds() })
 }
 
+// watchOutbox shows how much the outbox owes, read once for all three gauges.
+func watchOutbox(m *prometheusadapter.Metrics, work outbound.UnitOfWork) {
+	const fresh, patience = time.Second, 2 * time.Second
+	var mu sync.Mutex
+	var at time.Time
+	var owed outbound.Backlog
+	backlog := func() outbound.Backlog {
+		mu.Lock()
+		defer mu.Unlock()
+		if now().Sub(at) < fresh {
+			return owed
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if b, err := work.Single().Outbox.Backlog(ctx); err == nil { // else the last known: readiness tells of the failure
+			owed, at = b, now()
+		}
+		return owed
+	}
+	m.Gauge("gatehouse_outbox_queued", "Mails that wait to be delivered.", func() float64 { return float64(backlog().Queued) })
+	m.Gauge("gatehouse_outbox_dead", "Mails that were given up.", func() float64 { return float64(backlog().Dead) })
+	m.Gauge("gatehouse_outbox_oldest_seconds", "Age of the oldest mail that waits.", func() float64 {
+		if oldest := backlog().Oldest; !oldest.IsZero() {
+			return now().Sub(oldest).Seconds()
+		}
+		return 0
+	})
+}
+
 func (s *service) close() error { return errors.Join(s.mailing.close(), s.atlas.close()) }
 
 // loops are what goes on in the background, and how it ends.
@@ -183,10 +223,10 @@ func (l *loops) stop() {
 	l.ends.Wait()
 }
 
-// loops begins the background work. It outlives ctx, because requests in
-// flight still cause mails.
+// loops begins the background work. It begins to end with ctx, beside the
+// requests in flight: the mails those still cause are left for the next start.
 func (s *service) loops(ctx context.Context) *loops {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ctx, cancel := context.WithCancel(ctx)
 	l := &loops{cancel: cancel}
 	l.ends.Go(debug.FreeOSMemory) // a start takes twice the memory of what follows
 	l.ends.Go(func() { s.supervise(ctx, "housekeeping", s.sweeper.Run) })

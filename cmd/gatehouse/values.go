@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"net/url"
 	"reflect"
@@ -57,6 +58,10 @@ func read(t reflect.Type, text string) (any, error) {
 	case reflect.TypeFor[int]():
 		n, err := strconv.Atoi(text)
 		return n, because(err, "must be a whole number")
+	case reflect.TypeFor[slog.Level]():
+		var l slog.Level
+		err := l.UnmarshalText([]byte(text))
+		return l, because(err, "must be debug, info, warn or error")
 	case reflect.TypeFor[string]():
 		return text, nil
 	}
@@ -140,6 +145,8 @@ func show(v any) string {
 		return v.shown()
 	case []string:
 		return strings.Join(v, ",")
+	case slog.Level:
+		return strings.ToLower(v.String())
 	case size:
 		return showSize(v)
 	case time.Duration:

@@ -34,7 +34,7 @@ Try it:
   call $api/api/auth/register -d '{"email":"ada@example.com","name":"Ada","password":"sample-Passphrase-4-reading"}'
   call $api/api/auth/login    -d '{"email":"ada@example.com","password":"sample-Passphrase-4-reading"}'
   call $api/api/auth/step-up  -d '{"password":"sample-Passphrase-4-reading"}'
-  call $api/api/users/me/password -X PUT -d '{"oldPassword":"sample-Passphrase-4-reading","newPassword":"another-Passphrase-5-writing"}'
+  call "$api/api/users/me/password?locale=de" -X PUT -d '{"oldPassword":"sample-Passphrase-4-reading","newPassword":"another-Passphrase-5-writing"}'
 `, base)
 	if mailbox {
 		fmt.Fprint(w, "  call $api/dev/mailbox/messages\n")

@@ -4,13 +4,20 @@ import (
 	"gatehouse/domain/key"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
+	"gatehouse/domain/session"
 )
 
-// What an operator asks at the command line, where nobody is signed in.
+// Operator is part of every command that is asked at the command line, where
+// nobody is signed in.
+type Operator struct{}
+
+// By says that no caller asks, for the record.
+func (Operator) By() session.Caller { return session.Caller{} }
 
 // CreateUser asks for a user with a verified address. It is refused with
 // INVALID_REQUEST, as [Register] is, or EMAIL_TAKEN.
 type CreateUser struct {
+	Operator
 	Email, Name string
 	Password    password.Plain
 	Admin       bool
@@ -34,19 +41,23 @@ type UserList []*principal.Principal
 // DisableUser asks to shut an account and end its sessions (as contract U4).
 // User is an id or an address. It is refused with USER_NOT_FOUND,
 // AT_LEAST_ONE_ADMIN_REQUIRED or POST_COMMIT_SIDE_EFFECT_FAILURE.
-type DisableUser struct{ User string }
+type DisableUser struct {
+	Operator
+	User string
+}
 
 // SetAdmin asks to grant or take the role ADMIN (as contract D1, D2). It is
 // refused with USER_NOT_FOUND, GUEST_CANNOT_PERFORM_THIS_ACTION,
 // AT_LEAST_ONE_ADMIN_REQUIRED or POST_COMMIT_SIDE_EFFECT_FAILURE.
 type SetAdmin struct {
+	Operator
 	User  string // id or address
 	Admin bool
 }
 
 // EndEverySession asks to end every session of every principal, after a
 // restore or a leak. It answers how many ended.
-type EndEverySession struct{}
+type EndEverySession struct{ Operator }
 
 // ListKeys asks for the keys of the service, without material.
 type ListKeys struct{}

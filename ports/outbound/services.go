@@ -153,7 +153,7 @@ type Revocation struct {
 	Kept      session.ID
 }
 
-// Observer watches use cases: one adapter opens spans, another one measures.
+// Observer watches use cases: one adapter logs them, another one measures.
 type Observer interface {
 	// Begin is called before a use case, end after it. The use case runs with
 	// the context Begin returns.
