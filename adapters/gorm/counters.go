@@ -94,7 +94,7 @@ func (t cooldowns) Purge(ctx context.Context, now time.Time, limit int) (int, er
 
 type devices struct{ *conn }
 
-func (t devices) Mark(ctx context.Context, of principal.ID, device string, now, since time.Time) (known, any bool, err error) {
+func (t devices) Mark(ctx context.Context, of principal.ID, device string, now, since time.Time) (known, ever bool, err error) {
 	key := t.vault.Index("device", string(of)+"\x00"+device)
 	err = t.atomically(ctx, func(c *conn) error {
 		rows, err := query[struct {
@@ -105,11 +105,11 @@ func (t devices) Mark(ctx context.Context, of principal.ID, device string, now, 
 		if err != nil {
 			return err
 		}
-		any = len(rows) == 1
-		known = any && rows[0].Same && !rows[0].LastSeen.Before(at(since).Time)
+		ever = len(rows) == 1
+		known = ever && rows[0].Same && !rows[0].LastSeen.Before(at(since).Time)
 		_, err = c.exec(ctx, "mark device", "INSERT INTO devices (principal_id, key, last_seen) VALUES (?, ?, ?)"+
 			" ON CONFLICT (principal_id, key) DO UPDATE SET last_seen = excluded.last_seen", string(of), key, at(now))
 		return err
 	})
-	return known, any, err
+	return known, ever, err
 }

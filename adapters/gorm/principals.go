@@ -207,7 +207,7 @@ func (s *safe) restore(r principalRow) (*principal.Principal, error) {
 		return nil, invalid(r.ID, errors.New("identities are not a list of identities"))
 	}
 	if r.Email != nil {
-		ok := false
+		var ok bool
 		if out.Email, ok = email.Restore(typed); !ok {
 			return nil, invalid(r.ID, errors.New("address is none"))
 		}

@@ -223,16 +223,19 @@ func classify(op string, err error) error {
 	return fault.New(fault.DatabaseFailure).Because(fmt.Errorf("%s: %w", op, err))
 }
 
+// step is how much longer each wait for others is than the one before.
+const step = 10 * time.Millisecond
+
 // again runs fn, and runs it again when the database says that it may succeed
 // then: after a deadlock, a serialization failure, or a change of the schema.
 // It waits a little, to let those go first who were in its way.
 func again(ctx context.Context, fn func() error) error {
 	err := fn()
-	for i := time.Duration(1); i < 4 && passing(err); i++ {
+	for wait := step; wait <= 3*step && passing(err); wait += step {
 		select {
 		case <-ctx.Done():
 			return err
-		case <-time.After(i * 10 * time.Millisecond):
+		case <-time.After(wait):
 		}
 		err = fn()
 	}

@@ -83,7 +83,7 @@ type deviceKey struct {
 
 type devices struct{ data }
 
-func (t devices) Mark(ctx context.Context, of principal.ID, device string, now, since time.Time) (known, any bool, err error) {
+func (t devices) Mark(ctx context.Context, of principal.ID, device string, now, since time.Time) (known, ever bool, err error) {
 	now, since = instant(now), instant(since)
 	err = t.write(ctx, func(s *state) error {
 		if err := s.needs(of); err != nil {
@@ -91,11 +91,11 @@ func (t devices) Mark(ctx context.Context, of principal.ID, device string, now, 
 		}
 		this := deviceKey{of, device}
 		for k, last := range s.devices.rows {
-			any = any || k.of == of
+			ever = ever || k.of == of
 			known = known || (k == this && !last.Before(since))
 		}
 		s.devices.put(this, now)
 		return nil
 	})
-	return known, any, err
+	return known, ever, err
 }

@@ -178,7 +178,7 @@ func TestNoTokenOutlivesItsSession(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		i := issuer(&granttest.Tokens{})
 		now := noon
-		s, pair, err := i.Begin(p, session.Proven{session.Password}, client.Info{}, now)
+		s, _, err := i.Begin(p, session.Proven{session.Password}, client.Info{}, now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +191,8 @@ func TestNoTokenOutlivesItsSession(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.RefreshID, s.ExpiresAt, pair = r.Next, r.ExpiresAt, r.Pair
+			pair := r.Pair
+			s.RefreshID, s.ExpiresAt = r.Next, r.ExpiresAt
 			c, err := granttest.Read(pair.Access, token.Access)
 			if err != nil || c.ACR != "aal1" || !slices.Equal(c.AMR, []string{"pwd"}) || !c.AuthTime.Equal(sec) {
 				t.Fatalf("access token %+v, %v", c, err)

@@ -330,7 +330,7 @@ func left(t *testing.T, s *store, began time.Time) string {
 	}
 	ctx, long := t.Context(), began.Add(10000*day)
 	errUndo := errors.New("undo")
-	err := s.Store.Within(ctx, func(ctx context.Context, st outbound.Stores) error {
+	err := s.Within(ctx, func(ctx context.Context, st outbound.Stores) error {
 		_, pair, _ := st.Sessions.Refreshable(ctx, "live", "r1", began)
 		note("pair", pair != nil)
 		_, err := st.Sessions.Access(ctx, "live")

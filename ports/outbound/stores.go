@@ -165,7 +165,7 @@ type Devices interface {
 	// Mark notes a sign-in from a device, and returns whether the same device
 	// signed in since the given instant, and whether any device ever did. What
 	// names the device is unreadable at rest.
-	Mark(ctx context.Context, of principal.ID, device string, now, since time.Time) (known, any bool, err error)
+	Mark(ctx context.Context, of principal.ID, device string, now, since time.Time) (known, ever bool, err error)
 }
 
 // Keys stores the keys of the service, wrapped.

@@ -132,7 +132,7 @@ func cooldownHasOneStarter(t *testing.T, w work) {
 				left, err = s.Cooldowns.Start(ctx, notice.EmailVerification, "ada@example.com", now, time.Minute)
 				return err
 			}
-			err := error(nil)
+			var err error
 			if i%2 == 0 {
 				err = w.Within(t.Context(), start)
 			} else {
@@ -172,10 +172,10 @@ func devicesAreRemembered(t *testing.T, w work) {
 	add(t, w, user("u1"), user("u2"))
 	const day = 24 * time.Hour
 	for i, tc := range []struct {
-		of         string
-		device     string
-		day        int
-		known, any bool
+		of          string
+		device      string
+		day         int
+		known, ever bool
 	}{
 		{"u1", "firefox linux", 0, false, false},
 		{"u2", "firefox linux", 0, false, false},
@@ -187,9 +187,9 @@ func devicesAreRemembered(t *testing.T, w work) {
 	} {
 		now := at.Add(time.Duration(tc.day) * day)
 		within(t, w, func(ctx context.Context, s stores) error {
-			known, any, err := s.Devices.Mark(ctx, restore(user(tc.of)).ID(), tc.device, now, now.Add(-30*day))
-			if known != tc.known || any != tc.any {
-				t.Errorf("step %d: Mark = %t, %t, want %t, %t", i+1, known, any, tc.known, tc.any)
+			known, ever, err := s.Devices.Mark(ctx, restore(user(tc.of)).ID(), tc.device, now, now.Add(-30*day))
+			if known != tc.known || ever != tc.ever {
+				t.Errorf("step %d: Mark = %t, %t, want %t, %t", i+1, known, ever, tc.known, tc.ever)
 			}
 			return err
 		})

@@ -46,7 +46,7 @@ func keysRoundTripInOrder(t *testing.T, w work) {
 	}
 	same(t, "keys", got, want)
 	for i := range min(len(got), len(want)) {
-		same(t, "material", []byte(got[i].Material), []byte(want[i].Material))
+		same(t, "material", got[i].Material, want[i].Material)
 	}
 }
 

@@ -288,7 +288,8 @@ func rotateHasOneWinner(t *testing.T, w work) {
 		r := rotation("s1", "u1")
 		r.Next = fmt.Sprint("next-", i)
 		r.Pair.Refresh = secret.New(r.Next)
-		done, err := false, error(nil)
+		var done bool
+		var err error
 		if i%2 == 0 {
 			done, err = w.Single().Sessions.Rotate(t.Context(), r)
 		} else {
