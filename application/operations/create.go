@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"gatehouse/application/account"
 	"gatehouse/domain/email"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/password"
@@ -36,29 +37,19 @@ func NewUserCreator(d UserCreatorDeps) *UserCreator { return &UserCreator{d} }
 
 // Do implements [inbound.UseCase].
 func (c *UserCreator) Do(ctx context.Context, cmd inbound.CreateUser) (inbound.Self, error) {
-	address, name, err := c.check(cmd)
+	address, name, err := wishOf(cmd).Check(c.d.Policy)
 	if err != nil {
 		return nil, err
 	}
 	return c.create(ctx, cmd, address, name)
 }
 
-func (c *UserCreator) check(cmd inbound.CreateUser) (email.Address, string, error) {
-	address, brokenEmail := email.Parse(cmd.Email)
-	name, brokenName := principal.ParseName(cmd.Name)
-	brokenPassword := c.d.Policy.BrokenForNew(cmd.Password, password.Subject{
-		Name: name, LocalPart: address.LocalPart(), SecondFactor: false,
-	})
-	broken := fault.New(fault.InvalidRequest).
-		On("email", brokenEmail...).On("password", brokenPassword...).On("name", brokenName...)
-	if len(broken.Broken()) > 0 {
-		return email.Address{}, "", broken
-	}
-	return address, name, nil
+func wishOf(cmd inbound.CreateUser) account.Wish {
+	return account.Wish{Email: cmd.Email, Name: cmd.Name, Password: cmd.Password}
 }
 
 func (c *UserCreator) create(ctx context.Context, cmd inbound.CreateUser, address email.Address, name string) (inbound.Self, error) {
-	hash, err := c.hash(ctx, cmd.Password)
+	hash, err := wishOf(cmd).Hash(ctx, c.d.Hasher, "")
 	if err != nil {
 		return nil, err
 	}
@@ -77,19 +68,6 @@ func (c *UserCreator) create(ctx context.Context, cmd inbound.CreateUser, addres
 	return p, nil
 }
 
-func (c *UserCreator) hash(ctx context.Context, p password.Plain) (password.Hash, error) {
-	turn, err := c.d.Hasher.Admit(ctx, "")
-	if err != nil {
-		return password.Hash{}, fmt.Errorf("wait to hash: %w", err)
-	}
-	defer turn.Done()
-	h, err := turn.Hash(p)
-	if err != nil {
-		return password.Hash{}, fmt.Errorf("hash password: %w", err)
-	}
-	return h, nil
-}
-
 // AdminEnsurerDeps are what an [AdminEnsurer] works with. All are required.
 type AdminEnsurerDeps struct {
 	Create *UserCreator
@@ -105,7 +83,7 @@ func NewAdminEnsurer(d AdminEnsurerDeps) *AdminEnsurer { return &AdminEnsurer{d}
 // Do implements [inbound.UseCase]. A password that breaks the rules is refused
 // even when it is not needed, lest that come out with the next empty database.
 func (e *AdminEnsurer) Do(ctx context.Context, cmd inbound.EnsureAdmin) (inbound.Self, error) {
-	address, name, err := e.d.Create.check(cmd.CreateUser)
+	address, name, err := wishOf(cmd.CreateUser).Check(e.d.Create.d.Policy)
 	if err != nil {
 		return nil, err
 	}

@@ -5,11 +5,11 @@ package operations
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"gatehouse/application/account"
 	"gatehouse/domain/email"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/principal"
@@ -24,13 +24,7 @@ func find(ctx context.Context, s outbound.Stores, idOrAddress string) (p *princi
 	} else {
 		p, err = s.Principals.ByID(ctx, principal.ID(strings.ToLower(strings.TrimSpace(idOrAddress))))
 	}
-	switch {
-	case errors.Is(err, outbound.ErrNotFound):
-		return nil, fault.New(fault.UserNotFound).Because(err)
-	case err != nil:
-		return nil, fmt.Errorf("load user: %w", err)
-	}
-	return p, nil
+	return account.Named(p, err)
 }
 
 // loseAdmin loads a user who may be about to count as an admin no longer, and
@@ -50,20 +44,4 @@ func loseAdmin(ctx context.Context, s outbound.Stores, idOrAddress string) (*pri
 		return nil, fault.New(fault.AtLeastOneAdminRequired)
 	}
 	return p, p.RequireUser()
-}
-
-func save(ctx context.Context, s outbound.Stores, p *principal.Principal) error {
-	if err := s.Principals.Save(ctx, p); err != nil {
-		return fmt.Errorf("save user: %w", err)
-	}
-	return nil
-}
-
-// propagate tells the caches that what p holds counts no longer, also when the
-// operator has given up waiting: it is stored already.
-func propagate(ctx context.Context, r outbound.Revocations, p *principal.Principal) error {
-	if err := r.Propagate(context.WithoutCancel(ctx), outbound.Revocation{Principal: p.ID()}); err != nil {
-		return fault.New(fault.PostCommitSideEffectFailure).Because(err)
-	}
-	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"gatehouse/application/account"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/onetime"
 	"gatehouse/domain/principal"
@@ -62,7 +63,7 @@ func (u *UserDisabler) Do(ctx context.Context, cmd inbound.DisableUser) (p inbou
 		if changed = p.Disable(); !changed {
 			return nil
 		}
-		if err := save(ctx, s, p); err != nil {
+		if err := account.Save(ctx, s, p); err != nil {
 			return err
 		}
 		return endEverything(ctx, s, p.ID(), now)
@@ -71,7 +72,7 @@ func (u *UserDisabler) Do(ctx context.Context, cmd inbound.DisableUser) (p inbou
 	case err != nil:
 		return nil, err
 	case changed:
-		err = propagate(ctx, u.d.Revocations, p)
+		err = account.Propagate(ctx, u.d.Revocations, outbound.Revocation{Principal: p.ID()})
 	}
 	return p, err
 }
@@ -116,13 +117,13 @@ func (a *AdminSetter) Do(ctx context.Context, cmd inbound.SetAdmin) (p inbound.S
 		if changed = p.SetAdmin(cmd.Admin); !changed {
 			return nil
 		}
-		return save(ctx, s, p)
+		return account.Save(ctx, s, p)
 	})
 	switch {
 	case err != nil:
 		return nil, err
 	case changed:
-		err = propagate(ctx, a.d.Revocations, p)
+		err = account.Propagate(ctx, a.d.Revocations, outbound.Revocation{Principal: p.ID()})
 	}
 	return p, err
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"gatehouse/application/account"
 	"gatehouse/application/attempt"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/notice"
@@ -61,10 +62,9 @@ func (c *Changer) Do(ctx context.Context, cmd inbound.ChangePassword) (p inbound
 	if err != nil {
 		return nil, err
 	}
-	// The change stands, so the caches are told even if the caller has hung up.
 	told := outbound.Revocation{Principal: p.ID(), Kept: cmd.Caller.SessionID}
-	if err := c.d.Revocations.Propagate(context.WithoutCancel(ctx), told); err != nil {
-		return nil, fault.New(fault.PostCommitSideEffectFailure).Because(err)
+	if err := account.Propagate(ctx, c.d.Revocations, told); err != nil {
+		return nil, err
 	}
 	return p, nil
 }
@@ -94,7 +94,7 @@ func (c *Changer) try(ctx context.Context, cmd inbound.ChangePassword) (inbound.
 
 func (c *Changer) load(ctx context.Context, cmd inbound.ChangePassword) (p *principal.Principal, of throttle.Subject, err error) {
 	err = c.d.Work.View(ctx, func(ctx context.Context, s outbound.Stores) error {
-		if p, err = user(ctx, s, cmd.Caller.PrincipalID); err != nil {
+		if p, err = account.User(s.Principals.ByID(ctx, cmd.Caller.PrincipalID)); err != nil {
 			return err
 		}
 		if !p.HasPassword() {
@@ -128,15 +128,15 @@ func (c *Changer) judge(ctx context.Context, cmd inbound.ChangePassword, p *prin
 func (c *Changer) replace(ctx context.Context, cmd inbound.ChangePassword, verified int, next password.Hash, of throttle.Subject) (p *principal.Principal, err error) {
 	now, noticeID := c.d.Now(), c.d.NewID()
 	err = c.d.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
-		if p, err = user(ctx, s, cmd.Caller.PrincipalID); err != nil {
+		if p, err = account.User(s.Principals.ByID(ctx, cmd.Caller.PrincipalID)); err != nil {
 			return err
 		}
 		if p.CredVersion() != verified {
 			return errOvertaken
 		}
 		p.ChangePassword(next)
-		if err := s.Principals.Save(ctx, p); err != nil {
-			return fmt.Errorf("save user: %w", err)
+		if err := account.Save(ctx, s, p); err != nil {
+			return err
 		}
 		if err := s.Sessions.EndAll(ctx, p.ID(), cmd.Caller.SessionID, session.PasswordChanged, now); err != nil {
 			return fmt.Errorf("end other sessions: %w", err)
@@ -178,17 +178,4 @@ func (c *Changer) alert(ctx context.Context, s outbound.Stores, n notice.Notice)
 		return fmt.Errorf("queue %s: %w", n.Kind, err)
 	}
 	return nil
-}
-
-// user loads a user, locked within a transaction. Guests and accounts that are
-// gone are USER_NOT_FOUND.
-func user(ctx context.Context, s outbound.Stores, id principal.ID) (*principal.Principal, error) {
-	p, err := s.Principals.ByID(ctx, id)
-	switch {
-	case errors.Is(err, outbound.ErrNotFound):
-		return nil, fault.New(fault.UserNotFound).Because(err)
-	case err != nil:
-		return nil, fmt.Errorf("load user: %w", err)
-	}
-	return p, p.RequireUser()
 }

@@ -5,8 +5,8 @@ package profile
 import (
 	"context"
 	"errors"
-	"fmt"
 
+	"gatehouse/application/account"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/principal"
 	"gatehouse/ports/inbound"
@@ -27,7 +27,7 @@ func NewMirror() *Mirror { return &Mirror{} }
 
 // Do implements [inbound.UseCase].
 func (*Mirror) Do(_ context.Context, q inbound.WhoAmI) (inbound.Self, error) {
-	return known(q.Access.Self())
+	return account.Self(q.Access.Self())
 }
 
 // UpdaterDeps are what an [Updater] works with. All are required.
@@ -47,7 +47,7 @@ const rounds = 3
 func (u *Updater) Do(ctx context.Context, cmd inbound.UpdateSelf) (p inbound.Self, err error) {
 	id := cmd.Caller.PrincipalID
 	if cmd.Name == nil {
-		return known(u.d.Work.Single().Principals.ByID(ctx, id))
+		return account.Self(u.d.Work.Single().Principals.ByID(ctx, id))
 	}
 	name, broken := principal.ParseName(*cmd.Name)
 	if len(broken) > 0 {
@@ -63,29 +63,14 @@ func (u *Updater) Do(ctx context.Context, cmd inbound.UpdateSelf) (p inbound.Sel
 
 func (u *Updater) rename(ctx context.Context, id principal.ID, name string) (p *principal.Principal, err error) {
 	err = u.d.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
-		if p, err = known(s.Principals.ByID(ctx, id)); err != nil {
+		if p, err = account.Self(s.Principals.ByID(ctx, id)); err != nil {
 			return err
 		}
 		p.Rename(name)
-		if err := s.Principals.Save(ctx, p); err != nil {
-			return fmt.Errorf("save principal: %w", err)
-		}
-		return nil
+		return account.Save(ctx, s, p)
 	})
 	if err != nil {
 		return nil, err
-	}
-	return p, nil
-}
-
-// known says what a missing principal means here: the account was deleted
-// while its token was still good.
-func known(p *principal.Principal, err error) (*principal.Principal, error) {
-	switch {
-	case errors.Is(err, outbound.ErrNotFound):
-		return nil, fault.New(fault.PrincipalNotFound).Because(err)
-	case err != nil:
-		return nil, fmt.Errorf("load principal: %w", err)
 	}
 	return p, nil
 }

@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"gatehouse/domain/email"
-	"gatehouse/domain/fault"
+	"gatehouse/application/account"
 	"gatehouse/domain/notice"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
@@ -41,11 +40,13 @@ const units = 3
 // Do implements [inbound.UseCase]. A free and a taken address take the same
 // way up to the last few statements: one hash, one transaction.
 func (r *Registrar) Do(ctx context.Context, cmd inbound.Register) (inbound.Done, error) {
-	address, name, err := r.check(cmd)
+	wish := account.Wish{Email: cmd.Email, Name: cmd.Name, Password: cmd.Password}
+	address, name, err := wish.Check(r.d.Policy)
 	if err != nil {
 		return inbound.Done{}, err
 	}
-	hash, err := r.hash(ctx, cmd)
+	// It is paid for a taken address too, so that the time taken says nothing.
+	hash, err := wish.Hash(ctx, r.d.Hasher, cmd.From.Address.Network())
 	if err != nil {
 		return inbound.Done{}, err
 	}
@@ -63,34 +64,6 @@ func (r *Registrar) Do(ctx context.Context, cmd inbound.Register) (inbound.Done,
 		}
 	}
 	return inbound.Done{}, err
-}
-
-func (r *Registrar) check(cmd inbound.Register) (email.Address, string, error) {
-	address, brokenEmail := email.Parse(cmd.Email)
-	name, brokenName := principal.ParseName(cmd.Name)
-	brokenPassword := r.d.Policy.BrokenForNew(cmd.Password, password.Subject{
-		Name: name, LocalPart: address.LocalPart(), SecondFactor: false,
-	})
-	broken := fault.New(fault.InvalidRequest).
-		On("email", brokenEmail...).On("password", brokenPassword...).On("name", brokenName...)
-	if len(broken.Broken()) > 0 {
-		return email.Address{}, "", broken
-	}
-	return address, name, nil
-}
-
-// hash is paid for a taken address too, so that the time taken says nothing.
-func (r *Registrar) hash(ctx context.Context, cmd inbound.Register) (password.Hash, error) {
-	turn, err := r.d.Hasher.Admit(ctx, cmd.From.Address.Network())
-	if err != nil {
-		return password.Hash{}, fmt.Errorf("wait to hash: %w", err)
-	}
-	defer turn.Done()
-	h, err := turn.Hash(cmd.Password)
-	if err != nil {
-		return password.Hash{}, fmt.Errorf("hash password: %w", err)
-	}
-	return h, nil
 }
 
 // arrival is one request with all that was decided before the transaction.

@@ -6,12 +6,10 @@ package registration
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"gatehouse/domain/email"
-	"gatehouse/domain/fault"
 	"gatehouse/domain/notice"
 	"gatehouse/domain/onetime"
 	"gatehouse/domain/principal"
@@ -75,17 +73,4 @@ func voidLinks(ctx context.Context, s outbound.Stores, of principal.ID, now time
 		return fmt.Errorf("void verification links: %w", err)
 	}
 	return nil
-}
-
-// user loads a user, locked within a transaction. Guests and accounts that are
-// gone are USER_NOT_FOUND.
-func user(ctx context.Context, s outbound.Stores, id principal.ID) (*principal.Principal, error) {
-	p, err := s.Principals.ByID(ctx, id)
-	switch {
-	case errors.Is(err, outbound.ErrNotFound):
-		return nil, fault.New(fault.UserNotFound).Because(err)
-	case err != nil:
-		return nil, fmt.Errorf("load user: %w", err)
-	}
-	return p, p.RequireUser()
 }

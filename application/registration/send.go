@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"gatehouse/application/account"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/notice"
 	"gatehouse/domain/secret"
@@ -39,7 +40,7 @@ func (s *Sender) Do(ctx context.Context, cmd inbound.SendVerification) (inbound.
 		session: cmd.Caller.SessionID, now: s.d.Now(), ttl: s.d.Mail.VerificationTTL,
 	}
 	err := s.d.Work.Within(ctx, func(ctx context.Context, st outbound.Stores) error {
-		p, err := user(ctx, st, cmd.Caller.PrincipalID)
+		p, err := account.User(st.Principals.ByID(ctx, cmd.Caller.PrincipalID))
 		switch {
 		case err != nil:
 			return err

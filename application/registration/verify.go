@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"gatehouse/application/account"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/onetime"
 	"gatehouse/domain/principal"
@@ -72,7 +73,7 @@ func verify(ctx context.Context, s outbound.Stores, h onetime.Hash, now time.Tim
 	if err != nil {
 		return nil, err
 	}
-	p, err := user(ctx, s, i.Principal)
+	p, err := account.User(s.Principals.ByID(ctx, i.Principal))
 	if err != nil {
 		return nil, err
 	}

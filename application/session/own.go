@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"gatehouse/application/account"
 	"gatehouse/domain/session"
 	"gatehouse/ports/inbound"
 	"gatehouse/ports/outbound"
@@ -32,7 +33,7 @@ func NewLister(d ListerDeps) *Lister { return &Lister{d} }
 // Do implements [inbound.UseCase].
 func (l *Lister) Do(ctx context.Context, q inbound.ListSessions) (all inbound.Sessions, err error) {
 	err = l.d.Work.View(ctx, func(ctx context.Context, st outbound.Stores) error {
-		if _, err := self(ctx, st, q.Caller.PrincipalID); err != nil {
+		if _, err := account.Self(st.Principals.ByID(ctx, q.Caller.PrincipalID)); err != nil {
 			return err
 		}
 		all, err = sessionsOf(ctx, st, q.Caller, l.d.Now())
@@ -72,7 +73,7 @@ func NewEnder(d EnderDeps) *Ender { return &Ender{d} }
 func (e *Ender) Do(ctx context.Context, cmd inbound.EndSession) (left inbound.Sessions, err error) {
 	now, owner, ended := e.d.Now(), cmd.Caller.PrincipalID, false
 	err = e.d.Work.Within(ctx, func(ctx context.Context, st outbound.Stores) error {
-		if _, err := self(ctx, st, owner); err != nil {
+		if _, err := account.Self(st.Principals.ByID(ctx, owner)); err != nil {
 			return err
 		}
 		if ended, err = end(ctx, st, owner, cmd.SessionID, session.EndedByOwner, now); err != nil {
@@ -85,7 +86,7 @@ func (e *Ender) Do(ctx context.Context, cmd inbound.EndSession) (left inbound.Se
 		return nil, err
 	}
 	if ended {
-		err = propagate(ctx, e.d.Revocations, outbound.Revocation{Principal: owner, Session: cmd.SessionID})
+		err = account.Propagate(ctx, e.d.Revocations, outbound.Revocation{Principal: owner, Session: cmd.SessionID})
 	}
 	return left, err
 }
@@ -100,7 +101,7 @@ func NewAllEnder(d EnderDeps) *AllEnder { return &AllEnder{d} }
 func (e *AllEnder) Do(ctx context.Context, cmd inbound.EndAllSessions) (inbound.Done, error) {
 	now, owner := e.d.Now(), cmd.Caller.PrincipalID
 	err := e.d.Work.Within(ctx, func(ctx context.Context, st outbound.Stores) error {
-		if _, err := self(ctx, st, owner); err != nil {
+		if _, err := account.Self(st.Principals.ByID(ctx, owner)); err != nil {
 			return err
 		}
 		if err := st.Sessions.EndAll(ctx, owner, "", session.EndedByOwner, now); err != nil {
@@ -111,5 +112,5 @@ func (e *AllEnder) Do(ctx context.Context, cmd inbound.EndAllSessions) (inbound.
 	if err != nil {
 		return inbound.Done{}, err
 	}
-	return inbound.Done{}, propagate(ctx, e.d.Revocations, outbound.Revocation{Principal: owner})
+	return inbound.Done{}, account.Propagate(ctx, e.d.Revocations, outbound.Revocation{Principal: owner})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"gatehouse/application/account"
 	"gatehouse/application/grant"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/notice"
@@ -147,7 +148,7 @@ func (r *Refresher) reused(ctx context.Context, cmd inbound.Refresh, a outbound.
 	if err != nil {
 		return err
 	}
-	err = propagate(ctx, r.d.Revocations, outbound.Revocation{Principal: s.PrincipalID, Session: s.ID})
+	err = account.Propagate(ctx, r.d.Revocations, outbound.Revocation{Principal: s.PrincipalID, Session: s.ID})
 	return fault.New(fault.RefreshTokenInvalid).Because(errors.Join(errReused, untold, err))
 }
 

@@ -11,7 +11,6 @@ import (
 
 	"gatehouse/application/attempt"
 	"gatehouse/domain/client"
-	"gatehouse/domain/fault"
 	"gatehouse/domain/onetime"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
@@ -111,13 +110,6 @@ func (p proof) failed(ctx context.Context, by *attempt.Taker, err error) error {
 	return err
 }
 
-func save(ctx context.Context, s outbound.Stores, p *principal.Principal) error {
-	if err := s.Principals.Save(ctx, p); err != nil {
-		return fmt.Errorf("save principal: %w", err)
-	}
-	return nil
-}
-
 // end ends a session of a principal, with the challenges it may have asked
 // for. It returns false when that was no live session of theirs.
 func end(ctx context.Context, s outbound.Stores, of principal.ID, id session.ID, why session.EndReason, now time.Time) (bool, error) {
@@ -136,27 +128,6 @@ func voidChallenges(ctx context.Context, s outbound.Stores, of principal.ID, now
 		return fmt.Errorf("void challenges: %w", err)
 	}
 	return nil
-}
-
-// propagate tells the caches what has been ended, also when whoever asked for
-// it is gone by now.
-func propagate(ctx context.Context, r outbound.Revocations, what outbound.Revocation) error {
-	if err := r.Propagate(context.WithoutCancel(ctx), what); err != nil {
-		return fault.New(fault.PostCommitSideEffectFailure).Because(err)
-	}
-	return nil
-}
-
-// self loads the caller, whose account may be gone by now.
-func self(ctx context.Context, s outbound.Stores, id principal.ID) (*principal.Principal, error) {
-	p, err := s.Principals.ByID(ctx, id)
-	switch {
-	case errors.Is(err, outbound.ErrNotFound):
-		return nil, fault.New(fault.PrincipalNotFound).Because(err)
-	case err != nil:
-		return nil, fmt.Errorf("load principal: %w", err)
-	}
-	return p, nil
 }
 
 // subjectOf is the account of p, guessed at from an address.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/application/account"
 	"gatehouse/application/attempt"
 	"gatehouse/application/grant"
 	"gatehouse/domain/client"
@@ -94,7 +95,7 @@ func (s *SignerIn) begin(ctx context.Context, cmd inbound.SignIn, right proof) (
 		}
 		p.MarkActive(now)
 		right.renew(p)
-		if err := save(ctx, st, p); err != nil {
+		if err := account.Save(ctx, st, p); err != nil {
 			return err
 		}
 		if err := s.d.Attempts.Reset(ctx, st, right.subject); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"gatehouse/application/account"
 	"gatehouse/domain/secret"
 	"gatehouse/domain/session"
 	"gatehouse/domain/token"
@@ -47,7 +48,7 @@ func (s *SignerOut) Do(ctx context.Context, cmd inbound.SignOut) (inbound.Done, 
 		return inbound.Done{}, err
 	}
 	what := outbound.Revocation{Principal: named.Subject, Session: named.Session}
-	return inbound.Done{}, propagate(ctx, s.d.Revocations, what)
+	return inbound.Done{}, account.Propagate(ctx, s.d.Revocations, what)
 }
 
 // read returns what a token says that we signed, even one past its end.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"gatehouse/application/account"
 	"gatehouse/application/attempt"
 	"gatehouse/application/grant"
 	"gatehouse/domain/fault"
@@ -60,7 +61,7 @@ func (s *StepperUp) try(ctx context.Context, cmd inbound.StepUp) (inbound.Steppe
 // contract.
 func (s *StepperUp) mayTry(ctx context.Context, cmd inbound.StepUp) (p *principal.Principal, err error) {
 	err = s.d.Work.View(ctx, func(ctx context.Context, st outbound.Stores) error {
-		if p, err = self(ctx, st, cmd.Caller.PrincipalID); err != nil {
+		if p, err = account.Self(st.Principals.ByID(ctx, cmd.Caller.PrincipalID)); err != nil {
 			return err
 		}
 		if err := stillIn(ctx, st, cmd.Caller, s.d.Now()); err != nil {
@@ -114,7 +115,7 @@ func (s *StepperUp) believe(ctx context.Context, cmd inbound.StepUp, right proof
 			return err
 		}
 		if right.renew(p) {
-			if err := save(ctx, st, p); err != nil {
+			if err := account.Save(ctx, st, p); err != nil {
 				return err
 			}
 		}

@@ -1,0 +1,63 @@
+// Package account holds what use cases of several packages ask of accounts:
+// what one that is missing means, what a new one has to be like, and that
+// token caches hear what became of one. When any of that is asked is decided
+// by the use cases.
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gatehouse/domain/fault"
+	"gatehouse/domain/principal"
+	"gatehouse/ports/outbound"
+)
+
+// Self takes the caller as a store found them. It refuses with
+// PRINCIPAL_NOT_FOUND when the account was deleted while its token was good.
+func Self(p *principal.Principal, err error) (*principal.Principal, error) {
+	return found(p, err, fault.PrincipalNotFound)
+}
+
+// Named takes whom somebody asked for, as a store found them. It refuses with
+// USER_NOT_FOUND.
+func Named(p *principal.Principal, err error) (*principal.Principal, error) {
+	return found(p, err, fault.UserNotFound)
+}
+
+// User is as [Named], and refuses guests alike.
+func User(p *principal.Principal, err error) (*principal.Principal, error) {
+	if p, err = Named(p, err); err != nil {
+		return nil, err
+	}
+	return p, p.RequireUser()
+}
+
+func found(p *principal.Principal, err error, missing fault.Code) (*principal.Principal, error) {
+	switch {
+	case errors.Is(err, outbound.ErrNotFound):
+		return nil, fault.New(missing).Because(err)
+	case err != nil:
+		return nil, fmt.Errorf("load principal: %w", err)
+	}
+	return p, nil
+}
+
+// Save stores a principal that has changed. It fails as the store does.
+func Save(ctx context.Context, s outbound.Stores, p *principal.Principal) error {
+	if err := s.Principals.Save(ctx, p); err != nil {
+		return fmt.Errorf("save principal: %w", err)
+	}
+	return nil
+}
+
+// Propagate tells the caches what counts no longer, also when whoever asked
+// for it is gone by now: it is stored already. It refuses with
+// POST_COMMIT_SIDE_EFFECT_FAILURE.
+func Propagate(ctx context.Context, to outbound.Revocations, what outbound.Revocation) error {
+	if err := to.Propagate(context.WithoutCancel(ctx), what); err != nil {
+		return fault.New(fault.PostCommitSideEffectFailure).Because(err)
+	}
+	return nil
+}
