@@ -113,3 +113,11 @@ func (t devices) Mark(ctx context.Context, of principal.ID, device string, now, 
 	})
 	return known, ever, err
 }
+
+// Ties are broken by the key, so that exactly one device stays.
+const outdatedDevice = "last_seen < ? AND EXISTS (SELECT 1 FROM devices newer WHERE newer.principal_id = devices.principal_id" +
+	" AND (newer.last_seen, newer.key) > (devices.last_seen, devices.key))"
+
+func (t devices) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
+	return t.purge(ctx, "devices", "principal_id, key", outdatedDevice, limit, at(before))
+}

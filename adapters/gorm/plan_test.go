@@ -52,6 +52,7 @@ func TestLookUpsUseAnIndex(t *testing.T) {
 		"Backlog":   func(ctx context.Context) { _, _ = s.Outbox.Backlog(ctx) },
 		"State":     func(ctx context.Context) { _, _ = s.Attempts.State(ctx, throttle.Subject{}) },
 		"Cooldowns": func(ctx context.Context) { _, _ = s.Cooldowns.Start(ctx, notice.LoginAlert, "x", now, time.Hour) },
+		"Forget":    func(ctx context.Context) { _, _ = s.Devices.Purge(ctx, now, 9) },
 		"Mark":      func(ctx context.Context) { _, _, _ = s.Devices.Mark(ctx, "u1", "x", now, now) },
 	} {
 		for _, q := range statements(t, db, call) {

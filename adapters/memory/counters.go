@@ -41,7 +41,7 @@ func (t attempts) Save(ctx context.Context, of throttle.Subject, n throttle.Stat
 func (t attempts) Purge(ctx context.Context, before time.Time, limit int) (n int, err error) {
 	before = instant(before)
 	err = t.write(ctx, func(s *state) error {
-		n = s.counters.purge(limit, func(c throttle.Counter) bool { return c.Last.Before(before) })
+		n = s.counters.purge(limit, func(_ counterKey, c throttle.Counter) bool { return c.Last.Before(before) })
 		return nil
 	})
 	return n, err
@@ -70,7 +70,7 @@ func (t cooldowns) Start(ctx context.Context, kind notice.Kind, normal string, n
 func (t cooldowns) Purge(ctx context.Context, now time.Time, limit int) (n int, err error) {
 	now = instant(now)
 	err = t.write(ctx, func(s *state) error {
-		n = s.cooldowns.purge(limit, func(until time.Time) bool { return until.Before(now) })
+		n = s.cooldowns.purge(limit, func(_ cooldownKey, until time.Time) bool { return until.Before(now) })
 		return nil
 	})
 	return n, err
@@ -98,4 +98,19 @@ func (t devices) Mark(ctx context.Context, of principal.ID, device string, now, 
 		return nil
 	})
 	return known, ever, err
+}
+
+func (t devices) Purge(ctx context.Context, before time.Time, limit int) (n int, err error) {
+	before = instant(before)
+	err = t.write(ctx, func(s *state) error {
+		latest := map[principal.ID]deviceKey{}
+		for k, last := range s.devices.rows {
+			if l, ok := latest[k.of]; !ok || last.After(s.devices.rows[l]) {
+				latest[k.of] = k
+			}
+		}
+		n = s.devices.purge(limit, func(k deviceKey, last time.Time) bool { return last.Before(before) && k != latest[k.of] })
+		return nil
+	})
+	return n, err
 }

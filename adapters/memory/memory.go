@@ -155,10 +155,10 @@ func (t *table[K, V]) drop(k K) {
 }
 
 // purge drops at most limit rows that are old, and returns how many.
-func (t *table[K, V]) purge(limit int, old func(V) bool) (n int) {
+func (t *table[K, V]) purge(limit int, old func(K, V) bool) (n int) {
 	t.copied()
 	for k, v := range t.rows {
-		if n < limit && old(v) {
+		if n < limit && old(k, v) {
 			delete(t.rows, k)
 			n++
 		}

@@ -72,7 +72,7 @@ func (t oneTime) Void(ctx context.Context, of principal.ID, kind onetime.Kind, k
 func (t oneTime) Purge(ctx context.Context, before time.Time, limit int) (n int, err error) {
 	before = instant(before)
 	err = t.write(ctx, func(s *state) error {
-		n = s.items.purge(limit, func(i onetime.Item) bool { return i.ExpiresAt.Before(before) })
+		n = s.items.purge(limit, func(_ onetime.Hash, i onetime.Item) bool { return i.ExpiresAt.Before(before) })
 		return nil
 	})
 	return n, err

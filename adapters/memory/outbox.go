@@ -140,7 +140,7 @@ func (t outbox) Backlog(ctx context.Context) (b outbound.Backlog, err error) {
 func (t outbox) Purge(ctx context.Context, deliveredBefore, deadBefore time.Time, limit int) (n int, err error) {
 	deliveredBefore, deadBefore = instant(deliveredBefore), instant(deadBefore)
 	err = t.write(ctx, func(s *state) error {
-		n = s.outbox.purge(limit, func(p parcel) bool {
+		n = s.outbox.purge(limit, func(_ string, p parcel) bool {
 			return (p.state == sent && p.settledAt.Before(deliveredBefore)) ||
 				(p.state == dead && p.settledAt.Before(deadBefore))
 		})

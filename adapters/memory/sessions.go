@@ -160,8 +160,8 @@ func (s *state) end(now time.Time, which func(session.Session) bool) (n int) {
 func (t sessions) Purge(ctx context.Context, now, before time.Time, limit int) (n int, err error) {
 	now, before = instant(now), instant(before)
 	err = t.write(ctx, func(s *state) error {
-		n = s.graces.purge(limit, func(g grace) bool { return !now.Before(g.until) })
-		n += s.sessions.purge(limit, func(row session.Session) bool {
+		n = s.graces.purge(limit, func(_ graceKey, g grace) bool { return !now.Before(g.until) })
+		n += s.sessions.purge(limit, func(_ session.ID, row session.Session) bool {
 			ended := !row.EndedAt.IsZero() && row.EndedAt.Before(before)
 			return ended || row.ExpiresAt.Before(before) || row.Until.Before(before)
 		})

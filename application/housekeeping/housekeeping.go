@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"gatehouse/domain/client"
 	"gatehouse/domain/throttle"
 	"gatehouse/ports/outbound"
 )
@@ -68,6 +69,9 @@ var others = []chore{
 	{"cooldowns", func(ctx context.Context, s outbound.Stores, now time.Time, limit int) (int, error) {
 		return s.Cooldowns.Purge(ctx, now, limit)
 	}},
+	{"devices", func(ctx context.Context, s outbound.Stores, now time.Time, limit int) (int, error) {
+		return s.Devices.Purge(ctx, now.Add(-client.Remembered), limit)
+	}},
 }
 
 // Run sweeps at once and then again and again until ctx ends. Failures are
@@ -94,7 +98,7 @@ func (w *Sweeper) sweep(ctx context.Context, chores ...chore) {
 	for _, c := range chores {
 		err := w.finish(ctx, c)
 		if err != nil && ctx.Err() == nil {
-			w.d.Log.ErrorContext(ctx, "housekeeping failed", "what", c.name, "error", err)
+			w.d.Log.ErrorContext(ctx, "housekeeping failed", "what", c.name, "err", err)
 		}
 	}
 }

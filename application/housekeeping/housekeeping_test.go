@@ -65,7 +65,7 @@ func (s *store) Single() outbound.Stores {
 	return outbound.Stores{
 		Sessions: sessions{in.Sessions, s}, OneTime: oneTime{in.OneTime, s}, Outbox: outbox{in.Outbox, s},
 		Attempts: attempts{in.Attempts, s}, Cooldowns: cooldowns{in.Cooldowns, s},
-		Principals: in.Principals, Devices: in.Devices, Keys: in.Keys,
+		Devices: devices{in.Devices, s}, Principals: in.Principals, Keys: in.Keys,
 	}
 }
 
@@ -160,6 +160,15 @@ func (t cooldowns) Purge(ctx context.Context, now time.Time, limit int) (int, er
 	return t.s.purge("cooldowns", limit, func() (int, error) { return t.Cooldowns.Purge(ctx, now, limit) })
 }
 
+type devices struct {
+	outbound.Devices
+	s *store
+}
+
+func (t devices) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
+	return t.s.purge("devices", limit, func() (int, error) { return t.Devices.Purge(ctx, before, limit) })
+}
+
 // sweeping prepares a store and runs a sweeper over it in a bubble, until test
 // returns.
 func sweeping(t *testing.T, prepare func(*testing.T, *store), test func(*testing.T, *store, *journal)) {
@@ -180,7 +189,7 @@ func sweeping(t *testing.T, prepare func(*testing.T, *store), test func(*testing
 	})
 }
 
-var round = []string{"one-time", "outbox", "attempts", "cooldowns"}
+var round = []string{"one-time", "outbox", "attempts", "cooldowns", "devices"}
 
 func TestItSweepsAtOnceAndThenInRounds(t *testing.T) {
 	sweeping(t, func(*testing.T, *store) {}, func(t *testing.T, s *store, _ *journal) {
@@ -209,7 +218,7 @@ func TestItWorksInBatchesUntilOneIsNotFull(t *testing.T) {
 		s.rows["outbox"] = []int{500, 0}
 	}
 	sweeping(t, prepare, func(t *testing.T, s *store, _ *journal) {
-		sameCalls(t, "calls", s.seen(), []string{"sessions", "sessions", "sessions", "one-time", "outbox", "outbox", "attempts", "cooldowns"})
+		sameCalls(t, "calls", s.seen(), []string{"sessions", "sessions", "sessions", "one-time", "outbox", "outbox", "attempts", "cooldowns", "devices"})
 	})
 }
 
@@ -220,7 +229,7 @@ func TestAFailureIsLoggedAndTheNextRoundTriesAgain(t *testing.T) {
 	}
 	sweeping(t, prepare, func(t *testing.T, s *store, logs *journal) {
 		sameCalls(t, "calls", s.seen(), append([]string{"sessions"}, round...))
-		for _, want := range []string{"housekeeping failed", "what=outbox", "unexpected EOF", "what=sessions", "disk full"} {
+		for _, want := range []string{"housekeeping failed", "what=outbox", "unexpected EOF", "what=sessions", `err="disk full"`} {
 			if !strings.Contains(logs.String(), want) {
 				t.Errorf("the log does not say %q:\n%s", want, logs)
 			}
@@ -261,19 +270,21 @@ func TestThingsAreKeptAsLongAsSomebodyNeedsThem(t *testing.T) {
 			after time.Duration
 			left  string
 		}{
-			{9 * time.Second, "pair session ended item attempts cooldown delivered dead"},
-			{20 * time.Second, "session ended item attempts cooldown delivered dead"},
-			{2 * time.Minute, "session ended item attempts delivered dead"},
-			{day - time.Second, "session ended item attempts delivered dead"},
-			{day + time.Minute, "session item delivered dead"},
-			{day + time.Hour - time.Second, "session item delivered dead"},
-			{day + time.Hour + time.Minute, "session delivered dead"},
-			{7*day - time.Second, "session delivered dead"},
-			{7*day + time.Minute, "session dead"},
-			{30*day - time.Second, "session dead"},
-			{30*day + time.Minute, "session"},
-			{51*day - time.Second, "session"},
-			{51*day + time.Minute, ""},
+			{9 * time.Second, "pair session ended item attempts cooldown delivered dead device"},
+			{20 * time.Second, "session ended item attempts cooldown delivered dead device"},
+			{2 * time.Minute, "session ended item attempts delivered dead device"},
+			{day - time.Second, "session ended item attempts delivered dead device"},
+			{day + time.Minute, "session item delivered dead device"},
+			{day + time.Hour - time.Second, "session item delivered dead device"},
+			{day + time.Hour + time.Minute, "session delivered dead device"},
+			{7*day - time.Second, "session delivered dead device"},
+			{7*day + time.Minute, "session dead device"},
+			{30*day - time.Second, "session dead device"},
+			{30*day + time.Minute, "session device"},
+			{51*day - time.Second, "session device"},
+			{51*day + time.Minute, "device"},
+			{180*day - time.Second, "device"},
+			{180*day + time.Minute, ""},
 		} {
 			s.sleepUntil(began.Add(tc.after))
 			if got := left(t, s, began); got != tc.left {
@@ -309,6 +320,10 @@ func fill(t *testing.T, s *store) {
 	check(t, st.Attempts.Save(ctx, subject, throttle.State{}.Count(now)))
 	_, err = st.Cooldowns.Start(ctx, notice.EmailVerification, "ada@example.com", now, time.Minute)
 	check(t, err)
+	for _, device := range []string{"old", "new"} { // the one used last stays
+		_, _, err = st.Devices.Mark(ctx, "ada", device, now, now)
+		check(t, err)
+	}
 	for _, id := range []string{"delivered", "dead"} {
 		check(t, st.Outbox.Add(ctx, notice.To(p, notice.LoginAlert, id, "en", now)))
 	}
@@ -347,6 +362,8 @@ func left(t *testing.T, s *store, began time.Time) string {
 		note("delivered", err == nil && n > 0)
 		n, err = st.Outbox.Purge(ctx, time.Time{}, long, 9)
 		note("dead", err == nil && n > 0)
+		n, err = st.Devices.Purge(ctx, long, 9)
+		note("device", err == nil && n > 0)
 		return errUndo
 	})
 	if !errors.Is(err, errUndo) {

@@ -114,12 +114,9 @@ func (s *SignerIn) begin(ctx context.Context, cmd inbound.SignIn, right proof) (
 	return in, err
 }
 
-// remembered is how long a device stays known without a sign-in (contract §8).
-const remembered = 180 * 24 * time.Hour
-
 // alert owes p a mail if the device is unseen, but for the very first one.
 func (s *SignerIn) alert(ctx context.Context, st outbound.Stores, p *principal.Principal, from client.Info, locale string, now time.Time) error {
-	known, others, err := st.Devices.Mark(ctx, p.ID(), device(from), now, now.Add(-remembered))
+	known, others, err := st.Devices.Mark(ctx, p.ID(), device(from), now, now.Add(-client.Remembered))
 	if err != nil {
 		return fmt.Errorf("mark device: %w", err)
 	}

@@ -5,6 +5,7 @@ package client
 import (
 	"net/netip"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -31,6 +32,9 @@ func (d Device) Or(other Device) Device {
 	}
 	return d
 }
+
+// Remembered is how long a device stays known without a sign-in (contract §8).
+const Remembered = 180 * 24 * time.Hour
 
 const maxLabel = 100
 

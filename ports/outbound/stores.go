@@ -166,6 +166,10 @@ type Devices interface {
 	// signed in since the given instant, and whether any device ever did. What
 	// names the device is unreadable at rest.
 	Mark(ctx context.Context, of principal.ID, device string, now, since time.Time) (known, ever bool, err error)
+	// Purge removes at most limit devices last seen before, and returns how
+	// many went. The one a principal used last stays, whatever its age: without
+	// it their next sign-in would pass for the first one ever.
+	Purge(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
 // Keys stores the keys of the service, wrapped.

@@ -21,6 +21,8 @@ var counterChecks = []storeCheck{
 	{"CooldownsPurge", cooldownsPurge},
 	{"DevicesAreRemembered", devicesAreRemembered},
 	{"DeviceNeedsItsPrincipal", deviceNeedsItsPrincipal},
+	{"DevicesPurge", devicesPurge},
+	{"OneDeviceIsNeverPurged", oneDeviceIsNeverPurged},
 }
 
 func counters(t *testing.T, w work, of throttle.Subject, want throttle.State) {
@@ -200,5 +202,51 @@ func deviceNeedsItsPrincipal(t *testing.T, w work) {
 	_, _, err := w.Single().Devices.Mark(t.Context(), "nobody", "firefox linux", at, at)
 	if fault.CodeOf(err) != fault.DatabaseFailure {
 		t.Errorf("Mark for nobody = %v, want DATABASE_FAILURE", err)
+	}
+}
+
+func mark(t *testing.T, w work, of, device string, now time.Time) (known, ever bool) {
+	t.Helper()
+	known, ever, err := w.Single().Devices.Mark(t.Context(), restore(user(of)).ID(), device, now, time.Time{})
+	must(t, err)
+	return known, ever
+}
+
+func devicesPurge(t *testing.T, w work) {
+	add(t, w, user("u1"), user("u2"))
+	for device, seen := range map[string]time.Duration{
+		"oldest": -time.Hour, "older": -time.Minute, "old": -time.Microsecond, "seen at the instant": 0, "latest": time.Hour,
+	} {
+		mark(t, w, "u1", device, at.Add(seen))
+	}
+	mark(t, w, "u2", "an only one", at.Add(-time.Hour))
+	purged(t, "Devices", 2, []int{2, 1, 0}, func(limit int) (int, error) {
+		return w.Single().Devices.Purge(t.Context(), at, limit)
+	})
+	for device, want := range map[string]bool{"oldest": false, "older": false, "old": false, "seen at the instant": true, "latest": true} {
+		if known, ever := mark(t, w, "u1", device, at); known != want || !ever {
+			t.Errorf("%s: Mark = %t, %t, want %t, true", device, known, ever, want)
+		}
+	}
+}
+
+// Who comes back after years, from somewhere else, has signed in before. Which
+// of two devices used at the same instant stays is nobody's business.
+func oneDeviceIsNeverPurged(t *testing.T, w work) {
+	add(t, w, user("u1"), user("u2"))
+	mark(t, w, "u1", "older", at.Add(-time.Minute))
+	mark(t, w, "u1", "latest", at)
+	mark(t, w, "u2", "one of two", at)
+	mark(t, w, "u2", "two of two", at)
+	purged(t, "Devices", 9, []int{2, 0}, func(limit int) (int, error) {
+		return w.Single().Devices.Purge(t.Context(), at.Add(24000*time.Hour), limit)
+	})
+	for _, of := range []string{"u1", "u2"} {
+		if known, ever := mark(t, w, of, "another", at.Add(24000*time.Hour)); known || !ever {
+			t.Errorf("%s: Mark = %t, %t, want false, true", of, known, ever)
+		}
+	}
+	if known, _ := mark(t, w, "u1", "latest", at.Add(24000*time.Hour)); !known {
+		t.Error("the device used last was purged")
 	}
 }

@@ -112,6 +112,7 @@ CREATE TABLE devices (
     last_seen timestamptz NOT NULL,
     PRIMARY KEY (principal_id, key)
 );
+CREATE INDEX devices_last_seen ON devices (last_seen);
 
 CREATE TABLE keys (
     id text COLLATE "C" PRIMARY KEY,
