@@ -14,6 +14,7 @@ import (
 
 	"gatehouse/domain/audit"
 	"gatehouse/domain/fault"
+	"gatehouse/domain/principal"
 	"gatehouse/domain/session"
 	"gatehouse/ports/inbound"
 	"gatehouse/ports/outbound"
@@ -66,23 +67,37 @@ func Observe[In, Out any](o outbound.Observer, next inbound.UseCase[In, Out]) in
 // Audited is a command that says who asks.
 type Audited interface{ By() session.Caller }
 
+// Concerning is an answer that says whom the command turned out to concern, ""
+// for nobody: who signs in is nobody before.
+type Concerning interface {
+	Whom() (principal.ID, session.ID)
+}
+
 // patience is how long a record may take when its caller is gone already.
 const patience = 5 * time.Second
 
-// Audit puts every command on record with how it ended, refusals included. A
+// Audit puts every command on record with how it ended, refusals included. Who
+// asked stands there, or when that was nobody, whom the answer concerns. A
 // record that has to exist exactly when the change does is no matter for a
 // decorator: it belongs into the transaction.
 func Audit[In Audited, Out any](log outbound.AuditLog, now func() time.Time, next inbound.UseCase[In, Out]) inbound.UseCase[In, Out] {
 	name := nameOf[In]()
 	return inbound.Func[In, Out](func(ctx context.Context, in In) (Out, error) {
 		out, err := next.Do(ctx, in)
+		who, from := whom(in, out)
 		record(ctx, log, audit.Entry{
-			At: now(), Command: name,
-			Principal: in.By().PrincipalID, Session: in.By().SessionID,
-			Outcome: fault.CodeOf(err),
+			At: now(), Command: name, Principal: who, Session: from, Outcome: fault.CodeOf(err),
 		})
 		return out, err
 	})
+}
+
+func whom(in Audited, out any) (principal.ID, session.ID) {
+	by := in.By()
+	if told, ok := out.(Concerning); ok && by.IsNobody() {
+		return told.Whom()
+	}
+	return by.PrincipalID, by.SessionID
 }
 
 // record does not let a caller who hangs up escape it.

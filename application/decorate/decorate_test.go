@@ -13,6 +13,7 @@ import (
 	"gatehouse/application/decorate"
 	"gatehouse/domain/audit"
 	"gatehouse/domain/fault"
+	"gatehouse/domain/principal"
 	"gatehouse/domain/session"
 	"gatehouse/ports/inbound"
 )
@@ -143,6 +144,41 @@ func TestARecordMayNotTakeForever(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 	})
+}
+
+func TestASignInIsOnRecordForWhoSignedIn(t *testing.T) {
+	ada := inbound.SignedIn{Principal: principal.NewGuest("ada", "Ada", noon), SessionID: "laptop"}
+	known := inbound.Context{Caller: session.Caller{PrincipalID: "bob", SessionID: "phone"}}
+	for name, tc := range map[string]struct {
+		cmd  inbound.SignIn
+		out  inbound.SignedIn
+		err  error
+		want audit.Entry
+	}{
+		"nobody before": {out: ada, want: audit.Entry{Principal: "ada", Session: "laptop"}},
+		"refused": {
+			err: fault.New(fault.InvalidCredentials), want: audit.Entry{Outcome: fault.InvalidCredentials},
+		},
+		"somebody else before": {
+			cmd: inbound.SignIn{Context: known}, out: ada, want: audit.Entry{Principal: "bob", Session: "phone"},
+		},
+		"somebody before, refused": {
+			cmd: inbound.SignIn{Context: known}, err: fault.New(fault.UserDisabled),
+			want: audit.Entry{Principal: "bob", Session: "phone", Outcome: fault.UserDisabled},
+		},
+	} {
+		d := &diary{}
+		use := decorate.Audit(d, clock, inbound.Func[inbound.SignIn, inbound.SignedIn](func(context.Context, inbound.SignIn) (inbound.SignedIn, error) {
+			return tc.out, tc.err
+		}))
+		if _, err := use.Do(t.Context(), tc.cmd); !errors.Is(err, tc.err) {
+			t.Errorf("%s: %v", name, err)
+		}
+		tc.want.At, tc.want.Command = noon, "SignIn"
+		if d.entry != tc.want {
+			t.Errorf("%s: entry = %+v\nwant    %+v", name, d.entry, tc.want)
+		}
+	}
 }
 
 type recorder func(context.Context, audit.Entry)

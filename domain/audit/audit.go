@@ -14,7 +14,7 @@ import (
 type Entry struct {
 	At        time.Time
 	Command   string
-	Principal principal.ID // who asked, "" for nobody
+	Principal principal.ID // who asked, else who was recognised by it, "" for nobody
 	Session   session.ID
 	Outcome   fault.Code // "" when it was carried out
 }

@@ -31,6 +31,14 @@ type SignedIn struct {
 	Location  *client.Location
 }
 
+// Whom says whose session it is, "" and "" when there is none.
+func (s SignedIn) Whom() (principal.ID, session.ID) {
+	if s.Principal == nil {
+		return "", ""
+	}
+	return s.Principal.ID(), s.SessionID
+}
+
 // SignOut asks to end the session that a correctly signed access token names,
 // even one past its end, else the refresh token (contract A3). Without a
 // usable token there is nothing to end, which is no error. It fails with
