@@ -20,6 +20,10 @@ func TestBuckets(t *testing.T) {
 	outboundtest.Buckets(t, func(*testing.T) outbound.Buckets { return memory.NewBuckets() })
 }
 
+func TestRevocations(t *testing.T) {
+	outboundtest.Revocations(t, func(*testing.T) outbound.Revocations { return memory.NoCache{} })
+}
+
 // Who waits for a transaction counts as idle, so a bubble's clock moves on.
 func TestTransactionsMaySleepInABubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 
 	"gatehouse/adapters/prometheus"
 	"gatehouse/domain/fault"
+	"gatehouse/ports/outbound"
+	"gatehouse/ports/outbound/outboundtest"
 )
 
 func scrape(t *testing.T, m *prometheus.Metrics) string {
@@ -20,6 +22,10 @@ func scrape(t *testing.T, m *prometheus.Metrics) string {
 		t.Fatalf("status %d", res.Code)
 	}
 	return res.Body.String()
+}
+
+func TestObserver(t *testing.T) {
+	outboundtest.Observer(t, func(*testing.T) outbound.Observer { return prometheus.New("", time.Now) })
 }
 
 func TestServedCountsByPatternAndNeverByWhatAClientChose(t *testing.T) {

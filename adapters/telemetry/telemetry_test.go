@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"testing"
 	"time"
@@ -11,7 +12,25 @@ import (
 	"gatehouse/adapters/telemetry"
 	"gatehouse/domain/audit"
 	"gatehouse/domain/fault"
+	"gatehouse/ports/outbound"
+	"gatehouse/ports/outbound/outboundtest"
 )
+
+// debugging is a log of everything.
+func debugging(to io.Writer) telemetry.Log {
+	return telemetry.Log{To: slog.New(slog.NewJSONHandler(to, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: time.Now}
+}
+
+func TestObserver(t *testing.T) {
+	outboundtest.Observer(t, func(*testing.T) outbound.Observer { return debugging(io.Discard) })
+}
+
+func TestAuditLog(t *testing.T) {
+	outboundtest.AuditLog(t, func(*testing.T) (outbound.AuditLog, func() int) {
+		var out bytes.Buffer
+		return debugging(&out), func() int { return bytes.Count(out.Bytes(), []byte(`"msg":"audit"`)) }
+	})
+}
 
 func TestRecordWritesOneLineThatTellsWhoAskedWhat(t *testing.T) {
 	for _, c := range []struct {
