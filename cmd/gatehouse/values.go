@@ -22,14 +22,15 @@ type size int64
 type location struct{ secret.Text }
 
 // shown returns what may be shown of it: no password, and no values of the
-// query, where a password may be too.
+// query, where a password may be too. Where a password may have ended up in
+// another part, because it was not percent-encoded, nothing may be shown.
 func (l location) shown() string {
 	text := l.Reveal()
 	if text == "" {
 		return ""
 	}
 	u, err := url.Parse(text)
-	if err != nil {
+	if err != nil || u.Opaque != "" || u.Host != "" && strings.Contains(u.Path+u.RawQuery+u.Fragment, "@") {
 		return l.String()
 	}
 	if u.RawQuery != "" {
