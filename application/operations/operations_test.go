@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"gatehouse/adapters/memory"
+	"gatehouse/application/account/accounttest"
 	app "gatehouse/application/operations"
 	"gatehouse/application/password/passwordtest"
-	"gatehouse/domain/email"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/key"
 	"gatehouse/domain/onetime"
@@ -31,27 +31,13 @@ var noon = time.Date(2028, 2, 29, 12, 0, 0, 250000000, time.UTC)
 
 const good = "Tr4in-Station"
 
-// caches remembers whom it was told about.
-type caches struct {
-	mu    sync.Mutex
-	told  []outbound.Revocation
-	fails error
-}
-
-func (c *caches) Propagate(_ context.Context, r outbound.Revocation) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.told = append(c.told, r)
-	return c.fails
-}
-
 // world holds ada and root, who are admins, bob, who is a user, off, who is a
 // disabled admin, and gus, a guest.
 type world struct {
 	store  *memory.Store
 	work   *passwordtest.Work
 	hasher *passwordtest.Hasher
-	caches *caches
+	caches *accounttest.Caches
 	policy password.Policy
 	ids    atomic.Int32
 }
@@ -59,7 +45,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	store := memory.New()
-	w := &world{store: store, work: &passwordtest.Work{UnitOfWork: store}, hasher: &passwordtest.Hasher{}, caches: &caches{}}
+	w := &world{store: store, work: &passwordtest.Work{UnitOfWork: store}, hasher: &passwordtest.Hasher{}, caches: &accounttest.Caches{}}
 	w.hasher.Busy = w.work.Inside
 	for _, s := range []principal.Snapshot{user("ada", true), user("root", true), user("bob", false), disabled("off")} {
 		w.add(t, s)
@@ -70,7 +56,7 @@ func newWorld(t *testing.T) *world {
 
 func user(id principal.ID, admin bool) principal.Snapshot {
 	return principal.Snapshot{
-		ID: id, Kind: principal.User, Name: string(id), Email: address(string(id) + "@example.com"), Hash: passwordtest.HashOf("x"),
+		ID: id, Kind: principal.User, Name: string(id), Email: accounttest.Address(string(id) + "@example.com"), Hash: passwordtest.HashOf("x"),
 		Admin: admin, CredVersion: 3, TokenGen: 2, CreatedAt: noon, LastActive: noon,
 	}
 }
@@ -254,7 +240,7 @@ func TestEnsureAdmin(t *testing.T) {
 			check(t, err)
 			same(t, "admin", stored.IsAdmin(), true)
 			same(t, "password kept", stored.PasswordHash().Equal(passwordtest.HashOf("x")), tc.hashes == 0)
-			same(t, "told", len(w.caches.told), map[bool]int{true: 1}[tc.changed])
+			same(t, "told", len(w.caches.Told()), map[bool]int{true: 1}[tc.changed])
 		})
 	}
 }
@@ -280,7 +266,7 @@ func TestARivalMayCreateTheAdminMeanwhile(t *testing.T) {
 	w := newWorld(t)
 	w.hasher.OnHash = func() {
 		s := user("rival", false)
-		s.Email = address("grace@example.com")
+		s.Email = accounttest.Address("grace@example.com")
 		w.add(t, s)
 	}
 	p, err := w.ensurer().Do(t.Context(), inbound.EnsureAdmin{CreateUser: grace(false)})
@@ -318,7 +304,7 @@ func TestADisabledUserHasNothingLeft(t *testing.T) {
 			if after := w.look(t, id); !sameSeen(after, want) {
 				t.Errorf("after %+v\nwant  %+v", after, want)
 			}
-			sameList(t, "told", w.caches.told, []outbound.Revocation{{Principal: id}})
+			sameList(t, "told", w.caches.Told(), []outbound.Revocation{{Principal: id}})
 			for _, other := range []principal.ID{"root", "gus"} {
 				if o := w.look(t, other); o.sessions != 1 || slices.Contains(o.links, onetime.Voided) {
 					t.Errorf("%s became %+v", other, o)
@@ -352,7 +338,7 @@ func TestWhatChangesNothingTellsNobody(t *testing.T) {
 			if after := w.look(t, tc.id); !sameSeen(after, before) {
 				t.Errorf("after  %+v\nbefore %+v", after, before)
 			}
-			same(t, "told", len(w.caches.told), 0)
+			same(t, "told", len(w.caches.Told()), 0)
 		})
 	}
 }
@@ -378,7 +364,7 @@ func TestSetAdminKeepsSessionsAndMakesTokensStale(t *testing.T) {
 		if after := w.look(t, who); !sameSeen(after, want) {
 			t.Errorf("after %+v\nwant  %+v", after, want)
 		}
-		sameList(t, "told", w.caches.told, []outbound.Revocation{{Principal: who}})
+		sameList(t, "told", w.caches.Told(), []outbound.Revocation{{Principal: who}})
 	}
 }
 
@@ -404,14 +390,14 @@ func TestOperationsRefuse(t *testing.T) {
 			if tc.given != nil {
 				tc.given(t, w)
 			}
-			before, told := w.look(t, "ada"), len(w.caches.told)
+			before, told := w.look(t, "ada"), len(w.caches.Told())
 			if err := tc.do(t.Context(), w); fault.CodeOf(err) != tc.want {
 				t.Fatalf("Do = %v, want code %q", err, tc.want)
 			}
 			if after := w.look(t, "ada"); !sameSeen(after, before) {
 				t.Errorf("after  %+v\nbefore %+v", after, before)
 			}
-			same(t, "told", len(w.caches.told), told)
+			same(t, "told", len(w.caches.Told()), told)
 		})
 	}
 }
@@ -428,7 +414,7 @@ func TestADisabledAdminIsNotTheLastOne(t *testing.T) {
 
 func TestAChangeStandsThoughCachesWereNotTold(t *testing.T) {
 	w := newWorld(t)
-	w.caches.fails = io.ErrClosedPipe
+	w.caches.Fails = io.ErrClosedPipe
 	for what, err := range map[string]error{"disable": disable(t.Context(), w, "bob"), "set": setAdmin(t.Context(), w, "ada", false)} {
 		if fault.CodeOf(err) != fault.PostCommitSideEffectFailure || !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("%s: %v", what, err)
@@ -470,7 +456,7 @@ func TestOperationsPassFailuresOnAndChangeNothing(t *testing.T) {
 					return
 				}
 				same(t, "code", fault.CodeOf(err), fault.DatabaseFailure)
-				if !sameSeen(w.look(t, "bob"), bob) || !sameSeen(w.look(t, "ada"), ada) || len(w.caches.told) > 0 {
+				if !sameSeen(w.look(t, "bob"), bob) || !sameSeen(w.look(t, "ada"), ada) || len(w.caches.Told()) > 0 {
 					t.Errorf("call %d failing left traces", n)
 				}
 			}
@@ -548,14 +534,6 @@ func broken(err error) (names []string) {
 		}
 	}
 	return names
-}
-
-func address(s string) email.Address {
-	a, broken := email.Parse(s)
-	if broken != nil {
-		panic(fmt.Sprint(s, broken))
-	}
-	return a
 }
 
 func check(t *testing.T, err error) {

@@ -13,11 +13,11 @@ import (
 	"time"
 
 	"gatehouse/adapters/memory"
+	"gatehouse/application/account/accounttest"
 	"gatehouse/application/attempt"
 	app "gatehouse/application/password"
 	"gatehouse/application/password/passwordtest"
 	"gatehouse/domain/client"
-	"gatehouse/domain/email"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/notice"
 	"gatehouse/domain/onetime"
@@ -38,26 +38,13 @@ const (
 	free = 5
 )
 
-// caches remembers what it was told.
-type caches struct {
-	told  []outbound.Revocation
-	gone  bool // a caller's context was over
-	fails error
-}
-
-func (c *caches) Propagate(ctx context.Context, r outbound.Revocation) error {
-	c.told = append(c.told, r)
-	c.gone = c.gone || ctx.Err() != nil
-	return c.fails
-}
-
 // world is a service at noon, where ada has two sessions and something of
 // everything that can be voided.
 type world struct {
 	store  *memory.Store
 	work   *passwordtest.Work
 	hasher *passwordtest.Hasher
-	caches *caches
+	caches *accounttest.Caches
 	policy password.Policy
 	alert  bool
 	ids    atomic.Int32
@@ -67,11 +54,11 @@ func newWorld(t *testing.T, change ...func(*principal.Snapshot)) *world {
 	t.Helper()
 	store := memory.New()
 	w := &world{
-		store: store, work: &passwordtest.Work{UnitOfWork: store}, hasher: &passwordtest.Hasher{}, caches: &caches{}, alert: true,
+		store: store, work: &passwordtest.Work{UnitOfWork: store}, hasher: &passwordtest.Hasher{}, caches: &accounttest.Caches{}, alert: true,
 	}
 	w.hasher.Busy = w.work.Inside
 	a := principal.Snapshot{
-		ID: "ada", Kind: principal.User, Name: "Ada L", Email: address("Ada@Example.com"), Hash: passwordtest.HashOf(old),
+		ID: "ada", Kind: principal.User, Name: "Ada L", Email: accounttest.Address("Ada@Example.com"), Hash: passwordtest.HashOf(old),
 		CredVersion: 3, TokenGen: 2, CreatedAt: noon.Add(-time.Hour), LastActive: noon.Add(-time.Hour),
 	}
 	for _, fn := range change {
@@ -81,7 +68,7 @@ func newWorld(t *testing.T, change ...func(*principal.Snapshot)) *world {
 		return errors.Join(
 			s.Principals.Add(ctx, restore(a)),
 			s.Principals.Add(ctx, principal.NewGuest("gus", "Gus", noon)),
-			s.Principals.Add(ctx, restore(principal.Snapshot{ID: "bob", Kind: principal.User, Name: "Bob", Email: address("bob@example.com"), Hash: passwordtest.HashOf(old)})),
+			s.Principals.Add(ctx, restore(principal.Snapshot{ID: "bob", Kind: principal.User, Name: "Bob", Email: accounttest.Address("bob@example.com"), Hash: passwordtest.HashOf(old)})),
 			s.Sessions.Add(ctx, signedIn("mine", "ada")), s.Sessions.Add(ctx, signedIn("thief", "ada")),
 			s.Sessions.Add(ctx, signedIn("bobs", "bob")),
 			s.OneTime.Add(ctx, item("reset", onetime.PasswordReset, "ada", "ada@example.com")),
@@ -106,7 +93,7 @@ func signedIn(id session.ID, of principal.ID) session.Session {
 
 func item(name string, kind onetime.Kind, of principal.ID, to string) onetime.Item {
 	return onetime.Item{
-		Hash: onetime.HashOf(secret.New(name)), Kind: kind, Principal: of, Address: address(to), CreatedAt: noon, ExpiresAt: noon.Add(time.Hour),
+		Hash: onetime.HashOf(secret.New(name)), Kind: kind, Principal: of, Address: accounttest.Address(to), CreatedAt: noon, ExpiresAt: noon.Add(time.Hour),
 	}
 }
 
@@ -211,8 +198,8 @@ func TestAChangedPasswordHasEveryEffectOfTheContractAndNoOther(t *testing.T) {
 		n.From.Device.OS != "Linux" || !n.Token.Missing() {
 		t.Errorf("mail = %+v", n)
 	}
-	if told := []outbound.Revocation{{Principal: "ada", Kept: "mine"}}; !slices.Equal(w.caches.told, told) {
-		t.Errorf("caches were told %+v", w.caches.told)
+	if told := []outbound.Revocation{{Principal: "ada", Kept: "mine"}}; !slices.Equal(w.caches.Told(), told) {
+		t.Errorf("caches were told %+v", w.caches.Told())
 	}
 }
 
@@ -279,7 +266,7 @@ func TestChangePasswordRefuses(t *testing.T) {
 			if got := rules(err); !slices.Equal(got, tc.broken) {
 				t.Errorf("broken = %v, want %v", got, tc.broken)
 			}
-			same(t, "told", len(w.caches.told), 0)
+			same(t, "told", len(w.caches.Told()), 0)
 			after.attempts, before.attempts = throttle.State{}, throttle.State{}
 			if !reflect.DeepEqual(after, before) {
 				t.Errorf("after  %+v\nbefore %+v", after, before)
@@ -403,13 +390,13 @@ func TestChangePasswordPassesFailuresOnAndChangesNothing(t *testing.T) {
 		if !reflect.DeepEqual(after, before) {
 			t.Errorf("with call %d failing, after  %+v\nbefore %+v", n, after, before)
 		}
-		same(t, "told", len(w.caches.told), 0)
+		same(t, "told", len(w.caches.Told()), 0)
 	}
 }
 
 func TestAChangeStandsThoughCachesWereNotTold(t *testing.T) {
 	w := newWorld(t)
-	w.caches.fails = io.ErrClosedPipe
+	w.caches.Fails = io.ErrClosedPipe
 	_, err := w.changer().Do(t.Context(), change())
 	same(t, "code", fault.CodeOf(err), fault.PostCommitSideEffectFailure)
 	same(t, "cause kept", errors.Is(err, io.ErrClosedPipe), true)
@@ -427,8 +414,8 @@ func TestCachesAreToldOfACallerWhoHasGone(t *testing.T) {
 	d.Work = hanging{w.work, hangUp}
 	_, err := app.NewChanger(d).Do(ctx, change())
 	check(t, err)
-	same(t, "told", len(w.caches.told), 1)
-	same(t, "with a dead context", w.caches.gone, false)
+	same(t, "told", len(w.caches.Told()), 1)
+	same(t, "with a dead context", w.caches.Late(), false)
 }
 
 type hanging struct {
@@ -525,14 +512,6 @@ func restore(s principal.Snapshot) *principal.Principal {
 		panic(fmt.Sprint(s.ID, err))
 	}
 	return p
-}
-
-func address(s string) email.Address {
-	a, broken := email.Parse(s)
-	if broken != nil {
-		panic(fmt.Sprint(s, broken))
-	}
-	return a
 }
 
 func check(t *testing.T, err error) {

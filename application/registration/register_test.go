@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"gatehouse/application/account/accounttest"
 	"gatehouse/application/password/passwordtest"
 	app "gatehouse/application/registration"
 	"gatehouse/domain/email"
@@ -86,7 +87,7 @@ func TestRegister(t *testing.T) {
 
 func taken(t *testing.T, w *world) {
 	owner := ada()
-	owner.Email = address("grace@example.COM")
+	owner.Email = accounttest.Address("grace@example.COM")
 	w.add(t, owner)
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/application/account/accounttest"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/onetime"
 	"gatehouse/domain/principal"
@@ -19,7 +20,7 @@ var mailed = secret.New("mailed")
 // adasLink proves the address of ada and is good at noon.
 func adasLink() onetime.Item {
 	return onetime.Item{
-		Hash: onetime.HashOf(mailed), Kind: onetime.EmailVerification, Principal: "ada", Address: address("Ada@Example.com"),
+		Hash: onetime.HashOf(mailed), Kind: onetime.EmailVerification, Principal: "ada", Address: accounttest.Address("Ada@Example.com"),
 		CreatedAt: noon.Add(-time.Hour), ExpiresAt: noon.Add(time.Hour),
 	}
 }
@@ -89,7 +90,9 @@ func TestVerifyEmail(t *testing.T) {
 
 func verified(s *principal.Snapshot) { s.EmailVerified = true }
 func used(i *onetime.Item)           { i.UsedAt = noon.Add(-time.Minute) }
-func moved(s *principal.Snapshot)    { s.Email, s.EmailVerified = address("ada@elsewhere.example"), true }
+func moved(s *principal.Snapshot) {
+	s.Email, s.EmailVerified = accounttest.Address("ada@elsewhere.example"), true
+}
 
 func TestVerifyingWithoutATokenNamesIt(t *testing.T) {
 	for _, token := range []secret.Text{{}, secret.New("")} {

@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"gatehouse/adapters/memory"
+	"gatehouse/application/account/accounttest"
 	"gatehouse/application/password/passwordtest"
 	app "gatehouse/application/registration"
 	"gatehouse/domain/client"
-	"gatehouse/domain/email"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/notice"
 	"gatehouse/domain/onetime"
@@ -148,21 +148,13 @@ func (w *world) addItem(t *testing.T, i onetime.Item) {
 
 func ada() principal.Snapshot {
 	return principal.Snapshot{
-		ID: "ada", Kind: principal.User, Name: "Ada", Email: address("Ada@Example.com"), Hash: passwordtest.HashOf(good),
+		ID: "ada", Kind: principal.User, Name: "Ada", Email: accounttest.Address("Ada@Example.com"), Hash: passwordtest.HashOf(good),
 		CredVersion: 3, TokenGen: 2, CreatedAt: noon.Add(-time.Hour), LastActive: noon.Add(-time.Hour),
 	}
 }
 
 func gus() principal.Snapshot {
 	return principal.Snapshot{ID: "gus", Kind: principal.Guest, Name: "Gus", CreatedAt: noon, LastActive: noon}
-}
-
-func address(s string) email.Address {
-	a, broken := email.Parse(s)
-	if broken != nil {
-		panic(fmt.Sprint(s, broken))
-	}
-	return a
 }
 
 func caller(id principal.ID) inbound.Context {

@@ -57,8 +57,8 @@ func TestSignOut(t *testing.T) {
 			if tc.mine {
 				told = []outbound.Revocation{{Principal: "ada", Session: mine.SessionID}}
 			}
-			if !slices.Equal(w.caches.told, told) {
-				t.Errorf("caches were told %v, want %v", w.caches.told, told)
+			if !slices.Equal(w.caches.Told(), told) {
+				t.Errorf("caches were told %v, want %v", w.caches.Told(), told)
 			}
 		})
 	}
@@ -72,8 +72,8 @@ func TestSigningOutTwiceEndsNothingMore(t *testing.T) {
 	w.now = w.now.Add(time.Minute)
 	usable := w.challenge(t, "ada")
 	signedOut(t, w, in)
-	if again := w.stored(t, in.SessionID); !again.EndedAt.Equal(ended.EndedAt) || !usable() || len(w.caches.told) != 1 {
-		t.Errorf("ended at %v, then %v; challenge usable: %v; caches were told %v", ended.EndedAt, again.EndedAt, usable(), w.caches.told)
+	if again := w.stored(t, in.SessionID); !again.EndedAt.Equal(ended.EndedAt) || !usable() || len(w.caches.Told()) != 1 {
+		t.Errorf("ended at %v, then %v; challenge usable: %v; caches were told %v", ended.EndedAt, again.EndedAt, usable(), w.caches.Told())
 	}
 }
 
@@ -141,8 +141,8 @@ func TestCachesThatFailAreOnlyToldOfAfterwards(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			in := w.enter(t)
-			w.caches.fails = errors.New("cache down")
-			if err := end(t, w, in); fault.CodeOf(err) != fault.PostCommitSideEffectFailure || !errors.Is(err, w.caches.fails) {
+			w.caches.Fails = errors.New("cache down")
+			if err := end(t, w, in); fault.CodeOf(err) != fault.PostCommitSideEffectFailure || !errors.Is(err, w.caches.Fails) {
 				t.Errorf("Do = %v", err)
 			}
 			if w.stored(t, in.SessionID).EndedAt.IsZero() {
@@ -173,8 +173,8 @@ func TestCachesAreToldAlsoWhenTheCallerIsGone(t *testing.T) {
 	if _, err := w.signerOut().Do(ctx, inbound.SignOut{AccessToken: in.Tokens.Access}); err != nil {
 		t.Fatal(err)
 	}
-	if w.caches.gone || len(w.caches.told) != 1 {
-		t.Errorf("told %v with a context that was over: %v", w.caches.told, w.caches.gone)
+	if w.caches.Late() || len(w.caches.Told()) != 1 {
+		t.Errorf("told %v with a context that was over: %v", w.caches.Told(), w.caches.Late())
 	}
 }
 
@@ -246,8 +246,8 @@ func TestEndingOneSession(t *testing.T) {
 			if !slices.Equal(ids(got), want) || len(w.sessions(t, "gus")) != 1 {
 				t.Errorf("left: %v, want %v; of gus %d", ids(got), want, len(w.sessions(t, "gus")))
 			}
-			if !slices.Equal(w.caches.told, told) || usable() != (tc.ended == "") {
-				t.Errorf("caches were told %v, want %v; challenge usable: %v", w.caches.told, told, usable())
+			if !slices.Equal(w.caches.Told(), told) || usable() != (tc.ended == "") {
+				t.Errorf("caches were told %v, want %v; challenge usable: %v", w.caches.Told(), told, usable())
 			}
 		})
 	}
@@ -268,8 +268,8 @@ func TestEndingAllSessions(t *testing.T) {
 	if usable() || !foreign() {
 		t.Errorf("challenges usable: %v and %v", usable(), foreign())
 	}
-	if want := []outbound.Revocation{{Principal: "ada"}}; !slices.Equal(w.caches.told, want) {
-		t.Errorf("caches were told %v, want %v", w.caches.told, want)
+	if want := []outbound.Revocation{{Principal: "ada"}}; !slices.Equal(w.caches.Told(), want) {
+		t.Errorf("caches were told %v, want %v", w.caches.Told(), want)
 	}
 }
 
@@ -312,8 +312,8 @@ func TestEndingWithoutADatabase(t *testing.T) {
 				w.challenge(t, "ada")
 				return w, func(ctx context.Context) error { return act(ctx, w, in) }
 			}, func(t *testing.T, w *world, err error) {
-				if fault.CodeOf(err) != fault.DatabaseFailure || len(w.sessions(t, "ada")) != 1 || len(w.caches.told) != 0 {
-					t.Errorf("Do = %v, sessions %v, caches were told %v", err, w.sessions(t, "ada"), w.caches.told)
+				if fault.CodeOf(err) != fault.DatabaseFailure || len(w.sessions(t, "ada")) != 1 || len(w.caches.Told()) != 0 {
+					t.Errorf("Do = %v, sessions %v, caches were told %v", err, w.sessions(t, "ada"), w.caches.Told())
 				}
 			})
 		})

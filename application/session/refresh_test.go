@@ -253,7 +253,7 @@ func TestReuseEndsTheSessionAlthoughItIsRefused(t *testing.T) {
 		"long after the window": {after: 30 * day, mails: 1},
 		"alerts are off":        {after: grace, world: func(w *world) { w.alerts.RefreshReused = false }},
 		"mail is off":           {after: grace, world: func(w *world) { w.mailOn = false }},
-		"caches do not listen":  {after: grace, world: func(w *world) { w.caches.fails = errors.New("cache down") }, mails: 1},
+		"caches do not listen":  {after: grace, world: func(w *world) { w.caches.Fails = errors.New("cache down") }, mails: 1},
 		"no window at all":      {world: func(w *world) { w.lifetimes.ReuseGrace = 0 }, mails: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -271,10 +271,10 @@ func TestReuseEndsTheSessionAlthoughItIsRefused(t *testing.T) {
 				t.Fatalf("Do = %+v, %v", got, err)
 			}
 			w.checkReused(t, tc.mails, usable())
-			if want := []outbound.Revocation{{Principal: "ada", Session: in.SessionID}}; !slices.Equal(w.caches.told, want) {
-				t.Errorf("caches were told %v, want %v", w.caches.told, want)
+			if want := []outbound.Revocation{{Principal: "ada", Session: in.SessionID}}; !slices.Equal(w.caches.Told(), want) {
+				t.Errorf("caches were told %v, want %v", w.caches.Told(), want)
 			}
-			if !errors.Is(err, w.caches.fails) && w.caches.fails != nil {
+			if !errors.Is(err, w.caches.Fails) && w.caches.Fails != nil {
 				t.Errorf("Do = %v, which hides that the caches failed", err)
 			}
 			for _, s := range []secret.Text{in.Tokens.Refresh, next.Tokens.Refresh} {

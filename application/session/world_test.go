@@ -13,6 +13,7 @@ import (
 
 	"gatehouse/adapters/memory"
 	"gatehouse/application/access"
+	"gatehouse/application/account/accounttest"
 	"gatehouse/application/attempt"
 	"gatehouse/application/grant"
 	"gatehouse/application/grant/granttest"
@@ -93,22 +94,6 @@ func (h *visible) Matches(p password.Plain, of password.Hash) (ok, outdated bool
 
 func (h *visible) Done() {}
 
-// caches remembers what it was told.
-type caches struct {
-	mu    sync.Mutex
-	told  []outbound.Revocation
-	fails error
-	gone  bool // the context of a call was over
-}
-
-func (c *caches) Propagate(ctx context.Context, r outbound.Revocation) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.told = append(c.told, r)
-	c.gone = c.gone || ctx.Err() != nil
-	return c.fails
-}
-
 // counting counts the round trips to a store: a unit is one, and so is each
 // use of a store outside of any.
 type counting struct {
@@ -173,7 +158,7 @@ type world struct {
 	work      *counting
 	hasher    *visible
 	tokens    *granttest.Tokens
-	caches    *caches
+	caches    *accounttest.Caches
 	alerts    app.Alerts
 	mailOn    bool
 	policy    throttle.Policy
@@ -193,7 +178,7 @@ func newWorld(t fataler) *world {
 	t.Helper()
 	store := memory.New()
 	w := &world{
-		store: store, work: &counting{UnitOfWork: store}, hasher: &visible{}, tokens: &granttest.Tokens{}, caches: &caches{},
+		store: store, work: &counting{UnitOfWork: store}, hasher: &visible{}, tokens: &granttest.Tokens{}, caches: &accounttest.Caches{},
 		alerts: app.Alerts{Login: true, RefreshReused: true}, mailOn: true,
 		policy:    throttle.Policy{Attempts: free, TotalAttempts: 50, MaxDelay: 15 * time.Minute},
 		lifetimes: session.Lifetimes{Refresh: 90 * day, GuestRefresh: 30 * day, Max: 180 * day, ReuseGrace: grace},
