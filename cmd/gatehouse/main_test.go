@@ -21,6 +21,7 @@ type runLog struct {
 	text      bytes.Buffer
 	addresses map[string]string
 	ready     chan struct{}
+	awaited   map[string]chan struct{} // by message
 }
 
 // Write implements [io.Writer]; slog writes one line at a time.
@@ -35,8 +36,25 @@ func (l *runLog) Write(line []byte) (int, error) {
 		case "ready":
 			close(l.ready)
 		}
+		if c := l.awaited[r.Msg]; c != nil {
+			delete(l.awaited, r.Msg)
+			close(c)
+		}
 	}
 	return l.text.Write(line)
+}
+
+// says returns what is closed once a message has been logged.
+func (l *runLog) says(msg string) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := make(chan struct{})
+	if strings.Contains(l.text.String(), `"msg":"`+msg+`"`) {
+		close(c)
+		return c
+	}
+	l.awaited[msg] = c
+	return c
 }
 
 func (l *runLog) String() string {
@@ -58,7 +76,7 @@ type program struct {
 func start(t *testing.T, environ ...string) *program {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	log := &runLog{addresses: map[string]string{}, ready: make(chan struct{})}
+	log := &runLog{addresses: map[string]string{}, ready: make(chan struct{}), awaited: map[string]chan struct{}{}}
 	ended := make(chan error, 1)
 	environ = append([]string{
 		"GATEHOUSE_HTTP_ADDRESS=127.0.0.1:0", "GATEHOUSE_INTERNAL_ADDRESS=127.0.0.1:0",
