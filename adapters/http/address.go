@@ -35,8 +35,8 @@ func (p peers) address(r *http.Request) client.Address {
 	}
 	entries := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for _, entry := range slices.Backward(entries) {
-		next, err := netip.ParseAddr(strings.TrimSpace(entry))
-		if err != nil {
+		next, ok := forwarded(strings.TrimSpace(entry))
+		if !ok {
 			break
 		}
 		if ip = next; !p.trust(ip) {
@@ -44,6 +44,15 @@ func (p peers) address(r *http.Request) client.Address {
 		}
 	}
 	return client.NewAddress(ip)
+}
+
+// forwarded reads an entry of X-Forwarded-For; some proxies add the port.
+func forwarded(entry string) (netip.Addr, bool) {
+	if at, err := netip.ParseAddrPort(entry); err == nil {
+		return at.Addr(), true
+	}
+	ip, err := netip.ParseAddr(strings.Trim(entry, "[]"))
+	return ip, err == nil
 }
 
 func socket(r *http.Request) netip.Addr {

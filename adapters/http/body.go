@@ -49,7 +49,7 @@ func readJSON(r *http.Request, required bool) ([]byte, error) {
 func isJSON(h http.Header) bool {
 	media, params, err := mime.ParseMediaType(h.Get(echo.HeaderContentType))
 	charset := params["charset"]
-	encoding := h.Get(echo.HeaderContentEncoding)
+	encoding := strings.Join(h.Values(echo.HeaderContentEncoding), ",")
 	return err == nil && media == echo.MIMEApplicationJSON && len(h.Values(echo.HeaderContentType)) == 1 &&
 		(charset == "" || strings.EqualFold(charset, "utf-8")) && (encoding == "" || strings.EqualFold(encoding, "identity"))
 }

@@ -2,6 +2,7 @@ package http
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"gatehouse/domain/secret"
@@ -37,22 +38,34 @@ func (j jar) name(of string) string {
 // read returns the value of a cookie. Two of one name are unusable: the
 // browser does not say which one is ours.
 func (j jar) read(r *http.Request, name string) secret.Text {
-	switch found := r.CookiesNamed(j.name(name)); len(found) {
-	case 0:
+	found := r.CookiesNamed(j.name(name))
+	switch sent := j.sent(r, name); {
+	case sent == 0:
 		return secret.Text{}
-	case 1:
-		if found[0].Value == "" {
-			return secret.Text{}
-		}
-		return secret.New(found[0].Value)
+	case sent > 1 || len(found) != 1: // or one that cannot be read
+		return unusable
+	case found[0].Value == "":
+		return secret.Text{}
 	}
-	return unusable
+	return secret.New(found[0].Value)
+}
+
+// sent counts the cookies of a name, those included that net/http skips.
+func (j jar) sent(r *http.Request, name string) (n int) {
+	for _, line := range r.Header.Values("Cookie") {
+		for pair := range strings.SplitSeq(line, ";") {
+			if sent, _, _ := strings.Cut(strings.TrimSpace(pair), "="); sent == j.name(name) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // carriesAny reports whether a request has one of the six cookies.
 func (j jar) carriesAny(r *http.Request) bool {
 	for _, name := range cookieSet {
-		if len(r.CookiesNamed(j.name(name))) > 0 {
+		if j.sent(r, name) > 0 {
 			return true
 		}
 	}

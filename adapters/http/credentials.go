@@ -52,6 +52,11 @@ func (t Transport) pick(header, cookie secret.Text) secret.Text {
 	return cookie
 }
 
+// byHeader reports whether the bearer header is what authenticates a request.
+func (t Transport) byHeader(r *http.Request, j jar) bool {
+	return t.HeaderAllowed && !bearerOf(r).Missing() && (t.HeaderPreferred || j.read(r, accessCookie).Missing())
+}
+
 // unusable stands for a token that was sent twice: it is refused, not chosen
 // from (faults F40).
 var unusable = secret.New("")

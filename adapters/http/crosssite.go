@@ -16,9 +16,10 @@ type origins []string
 
 // sameSite refuses with CROSS_SITE_REQUEST_REFUSED an unsafe request that has
 // token cookies, no bearer header, and a browser's word that it comes from
-// elsewhere (contract §5.4).
-func (o origins) sameSite(r *http.Request, j jar) error {
-	if safe(r.Method) || !j.carriesAny(r) || !bearerOf(r).Missing() || o.vouchedFor(r) {
+// elsewhere (contract §5.4). A bearer header that does not count, because
+// cookies do, excuses nothing.
+func (o origins) sameSite(r *http.Request, j jar, t Transport) error {
+	if safe(r.Method) || !j.carriesAny(r) || t.byHeader(r, j) || o.vouchedFor(r) {
 		return nil
 	}
 	return fault.New(fault.CrossSiteRequestRefused)

@@ -3,6 +3,7 @@ package http
 import (
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"math"
 	"net/http"
 	"strconv"
@@ -30,9 +31,7 @@ func (p renderer) render(err error, c echo.Context) {
 	f := s.gate.named(faultIn(err))
 	a := answers[f.Code()]
 	s.code = string(f.Code())
-	if a.status >= http.StatusInternalServerError {
-		p.d.Log.ErrorContext(c.Request().Context(), "request failed", "requestId", s.id, "route", c.Path(), "code", s.code, "err", err)
-	}
+	p.logFailure(c, s, a.status, err)
 	h := c.Response().Header()
 	if a.status == http.StatusUnauthorized {
 		h.Set(echo.HeaderWWWAuthenticate, challenge(f.Code()))
@@ -46,10 +45,30 @@ func (p renderer) render(err error, c echo.Context) {
 	h.Set("Content-Language", s.lang)
 	h.Set(echo.HeaderContentType, problemType)
 	c.Response().WriteHeader(a.status)
-	if err := json.NewEncoder(c.Response()).Encode(p.problem(f, a, s, c.Request().URL.Path)); err != nil {
+	if err := json.NewEncoder(c.Response()).Encode(p.problem(f, a, s, c.Request().URL.EscapedPath())); err != nil {
 		p.d.Log.WarnContext(c.Request().Context(), "write problem", "requestId", s.id, "err", err)
 	}
 }
+
+// logFailure logs what went wrong on our side, where it stops. A client that
+// has hung up is no failure, whatever it interrupted, and a full queue is none
+// of the program.
+func (p renderer) logFailure(c echo.Context, s *scene, status int, err error) {
+	ctx, level := c.Request().Context(), slog.LevelError
+	switch {
+	case status < http.StatusInternalServerError:
+		return
+	case ctx.Err() != nil:
+		level, s.code = slog.LevelInfo, clientGone
+	case status == http.StatusServiceUnavailable:
+		level = slog.LevelWarn
+	}
+	p.d.Log.Log(ctx, level, "request failed", "requestId", s.id, "route", c.Path(), "code", s.code, "err", err)
+}
+
+// clientGone is what logs and metrics say instead of a code when nobody waits
+// for the answer any more.
+const clientGone = "CLIENT_GONE"
 
 // problem tells a fault (RFC 9457). Nothing of its cause is in it.
 func (p renderer) problem(f *fault.Error, a answer, s *scene, path string) api.Problem {

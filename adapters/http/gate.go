@@ -45,7 +45,7 @@ const (
 	accessNone      access = "none"
 	accessOptional  access = "optional"       // a bad one counts as absent
 	accessRequired  access = "required"       //
-	accessRefresh   access = "refresh"        // the refresh token, judged by the use case
+	accessRefresh   access = "refresh"        // of the refresh token; its session is judged by the use case
 	accessAnonymous access = "anonymous-only" // ALREADY_AUTHENTICATED with a good one
 	accessLogout    access = "logout"         // tokens judged by the use case
 )
@@ -193,7 +193,7 @@ func (g *gate) take(c echo.Context, takes []limit.Take) (refused int, wait time.
 }
 
 func (g *gate) sameSite(c echo.Context, s *scene) error {
-	if err := g.d.origins().sameSite(c.Request(), g.d.jar()); err != nil {
+	if err := g.d.origins().sameSite(c.Request(), g.d.jar(), g.d.Transport); err != nil {
 		return err
 	}
 	s.sent = g.d.Transport.read(c.Request(), g.d.jar())
@@ -202,8 +202,11 @@ func (g *gate) sameSite(c echo.Context, s *scene) error {
 
 func (g *gate) authenticated(c echo.Context, s *scene) error {
 	switch g.policy.Access {
-	case accessNone, accessRefresh, accessLogout:
+	case accessNone, accessLogout:
 		return nil
+	case accessRefresh:
+		_, err := g.d.CheckRefresh.Do(c.Request().Context(), inbound.CheckRefreshToken{RefreshToken: s.sent.refresh})
+		return err
 	case accessOptional, accessRequired, accessAnonymous:
 	}
 	a, err := g.d.Authenticate.Do(c.Request().Context(), inbound.Authenticate{AccessToken: s.sent.access, StepUpToken: s.sent.stepUp})

@@ -189,10 +189,9 @@ func newSecret() secret.Text {
 
 // setup is what a test may have otherwise.
 type setup struct {
-	base    string
-	mailOn  bool
-	edit    func(*adapter.Deps)
-	wrapped func(*adapter.Deps) // after the use cases are there
+	base   string
+	mailOn bool
+	edit   func(*adapter.Deps)
 }
 
 type option func(*setup)
@@ -271,7 +270,8 @@ func (w *world) compose(s setup) adapter.Deps {
 		SignIn: appsession.NewSignerIn(appsession.SignerInDeps{
 			Work: work, Attempts: taker, Issuer: w.issuer, Locate: locate, Alerts: alerts, MailOn: s.mailOn, NewID: newID, Now: now,
 		}),
-		SignOut: appsession.NewSignerOut(appsession.SignerOutDeps{Work: work, Verifier: w.tokens, Revocations: revocations, Now: now}),
+		SignOut:      appsession.NewSignerOut(appsession.SignerOutDeps{Work: work, Verifier: w.tokens, Revocations: revocations, Now: now}),
+		CheckRefresh: appsession.NewRefreshChecker(appsession.RefreshCheckerDeps{Verifier: w.tokens, Now: now}),
 		Refresh: appsession.NewRefresher(appsession.RefresherDeps{
 			Work: work, Verifier: w.tokens, Issuer: w.issuer, Revocations: revocations, Locate: locate, Alerts: alerts,
 			MailOn: s.mailOn, NewID: newID, Now: now,
@@ -721,8 +721,8 @@ func checkProblem(t testing.TB, r request, a answer) {
 	}
 	known, ok := contract().Codes[a.code()]
 	path, _, _ := strings.Cut(r.path, "?")
-	if unescaped, err := url.PathUnescape(path); err == nil {
-		path = unescaped
+	if u, err := url.ParseRequestURI(path); err == nil {
+		path = u.EscapedPath()
 	}
 	language := a.header.Get("Content-Language")
 	want := map[string]any{

@@ -70,7 +70,7 @@ func (d InternalDeps) readiness(c echo.Context) error {
 	h.Set(echo.HeaderContentType, problemType)
 	h.Set(echo.HeaderRetryAfter, seconds(f.Wait()))
 	c.Response().WriteHeader(a.status)
-	return json.NewEncoder(c.Response()).Encode(unready{renderer{d.Deps}.problem(f, a, s, c.Request().URL.Path), found})
+	return json.NewEncoder(c.Response()).Encode(unready{renderer{d.Deps}.problem(f, a, s, c.Request().URL.EscapedPath()), found})
 }
 
 type readinessAnswer struct {

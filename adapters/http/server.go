@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +37,7 @@ type Deps struct {
 	SendVerification inbound.UseCase[inbound.SendVerification, inbound.MailSent]
 	SignIn           inbound.UseCase[inbound.SignIn, inbound.SignedIn]
 	SignOut          inbound.UseCase[inbound.SignOut, inbound.Done]
+	CheckRefresh     inbound.UseCase[inbound.CheckRefreshToken, inbound.Done]
 	Refresh          inbound.UseCase[inbound.Refresh, inbound.SignedIn]
 	StepUp           inbound.UseCase[inbound.StepUp, inbound.SteppedUp]
 	ListSessions     inbound.UseCase[inbound.ListSessions, inbound.Sessions]
@@ -98,10 +100,10 @@ func (l Limits) of(bucket string) limit.Budget {
 	return l.IP
 }
 
-func (d Deps) jar() jar { return jar{secure: d.BaseURL.Scheme == "https"} }
+func (d Deps) jar() jar { return jar{secure: strings.EqualFold(d.BaseURL.Scheme, "https")} }
 
 func (d Deps) origins() origins {
-	return append(origins{d.BaseURL.Scheme + "://" + d.BaseURL.Host}, d.AllowedOrigins...)
+	return append(origins{canonicalOrigin(d.BaseURL)}, d.AllowedOrigins...)
 }
 
 // handlers is the whole API: each resource contributes its operations.
@@ -195,12 +197,12 @@ func headAsGet(next http.Handler) http.Handler {
 // never the path, which may hold what is nobody's business.
 func onEveryAnswer(d Deps) echo.MiddlewareFunc {
 	trusted := peers(d.TrustedProxies)
-	https := d.BaseURL.Scheme == "https"
+	https := strings.EqualFold(d.BaseURL.Scheme, "https")
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			r, began := c.Request(), d.Now()
 			s := &scene{
-				id: trusted.requestID(r, d.NewID), lang: d.Words.Best(r.Header.Get("Accept-Language")), answer: c.Response(),
+				id: trusted.requestID(r, d.NewID), lang: d.Words.Best(strings.Join(r.Header.Values("Accept-Language"), ",")), answer: c.Response(),
 				from: client.Info{Address: trusted.address(r), Device: deviceOf(r)},
 			}
 			s.locale = s.lang
@@ -210,12 +212,22 @@ func onEveryAnswer(d Deps) echo.MiddlewareFunc {
 				c.Error(err)
 			}
 			took := d.Now().Sub(began)
-			d.Log.InfoContext(r.Context(), "request", "requestId", s.id, "method", r.Method, "route", c.Path(),
+			d.Log.InfoContext(r.Context(), "request", "requestId", s.id, "method", methodOf(r), "route", c.Path(),
 				"status", c.Response().Status, "code", s.code, "ms", took.Milliseconds())
-			d.Traffic.Served(c.Path(), r.Method, c.Response().Status, s.code, took)
+			d.Traffic.Served(c.Path(), methodOf(r), c.Response().Status, s.code, took)
 			return nil
 		}
 	}
+}
+
+// methodOf names the method, which may be any text of any length, only if it is
+// one of ours.
+func methodOf(r *http.Request) string {
+	switch r.Method {
+	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions:
+		return r.Method
+	}
+	return "other"
 }
 
 func setHeaders(h http.Header, requestID string, https bool) {
@@ -256,12 +268,22 @@ func (d Deps) shutdownGate(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// Origin returns the origin a configured text names, which must be exactly
-// scheme, host and perhaps port: https://app.example.com.
+// canonicalOrigin writes the origin of u as browsers do: in lower case, without
+// a port that goes without saying (RFC 6454 §6.2).
+func canonicalOrigin(u *url.URL) string {
+	scheme, host := strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	if port := u.Port(); scheme == "https" && port == "443" || scheme == "http" && port == "80" {
+		host = strings.TrimSuffix(host, ":"+port)
+	}
+	return scheme + "://" + host
+}
+
+// Origin returns the origin a configured text names, which must be written
+// exactly as browsers send it: https://app.example.com.
 func Origin(s string) (string, error) {
 	u, err := url.Parse(s)
-	if err != nil || !slices.Contains([]string{"http", "https"}, u.Scheme) || u.Host == "" || u.Scheme+"://"+u.Host != s {
-		return "", errors.New("must be scheme://host or scheme://host:port")
+	if err != nil || !slices.Contains([]string{"http", "https"}, u.Scheme) || u.Host == "" || canonicalOrigin(u) != s {
+		return "", errors.New("must be scheme://host or scheme://host:port, in lower case and without a default port")
 	}
 	return s, nil
 }

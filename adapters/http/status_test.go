@@ -40,7 +40,7 @@ func TestEveryCodeAnOperationNamesIsRendered(t *testing.T) {
 	g := w.guest()
 	g.stepUp = w.ok(req("POST /api/auth/step-up", "", bearer(g.access))).text("stepUpToken")
 	for id, r := range map[string]request{
-		"P5": changeBy(g), "A2": loginOf("ada@example.com", "x"), "A4": req("POST /api/auth/refresh", ""),
+		"P5": changeBy(g), "A2": loginOf("ada@example.com", "x"), "A4": req("POST /api/auth/refresh", "", bearer(g.refresh)),
 		"A7": req("POST /api/auth/email/verification?token=x", ""), "A9": req("POST /api/auth/email/verification/send", "", bearer(g.access)),
 	} {
 		for _, codes := range endpointOf(t, id).Errors {

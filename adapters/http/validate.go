@@ -35,6 +35,12 @@ func (g *gate) validate(c echo.Context) error {
 	for _, name := range g.looseBooleans(r.URL.Query()) {
 		f = f.On(name, fault.RuleBoolean)
 	}
+	if twice := g.repeated(r.URL.Query()); len(twice) > 0 {
+		for _, name := range twice {
+			f = f.On(name, fault.RuleType)
+		}
+		return f // nobody can say which one would be validated
+	}
 	if op := g.route.Operation; op.RequestBody != nil {
 		body, err := readJSON(r, op.RequestBody.Value.Required)
 		if err != nil {
@@ -45,11 +51,11 @@ func (g *gate) validate(c echo.Context) error {
 			r.Body = http.NoBody
 		}
 	}
-	params := map[string]string{}
-	for i, name := range c.ParamNames() {
-		params[name] = c.ParamValues()[i]
+	params, err := decodedParams(c)
+	if err != nil {
+		return err
 	}
-	err := openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
+	err = openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
 		Request: r, PathParams: params, Route: &g.route,
 		Options: &openapi3filter.Options{
 			MultiError:          true,
@@ -66,6 +72,33 @@ func (g *gate) validate(c echo.Context) error {
 		return f
 	}
 	return nil
+}
+
+// repeated returns the parameters of the operation that were sent twice.
+func (g *gate) repeated(query url.Values) (names []string) {
+	for _, p := range g.route.Operation.Parameters {
+		if p.Value.In == openapi3.ParameterInQuery && len(query[p.Value.Name]) > 1 {
+			names = append(names, p.Value.Name)
+		}
+	}
+	return names
+}
+
+// decodedParams returns the parameters of the path, decoded once, as the
+// generated handlers do after us.
+func decodedParams(c echo.Context) (map[string]string, error) {
+	params := map[string]string{}
+	for i, name := range c.ParamNames() {
+		value := c.ParamValues()[i]
+		if c.Request().URL.RawPath != "" {
+			var err error
+			if value, err = url.PathUnescape(value); err != nil {
+				return nil, fault.New(fault.RouteNotFound)
+			}
+		}
+		params[name] = value
+	}
+	return params, nil
 }
 
 // looseBooleans returns the boolean parameters that are neither true nor false

@@ -42,18 +42,37 @@ func NewRefresher(d RefresherDeps) *Refresher { return &Refresher{d} }
 // Do implements [inbound.UseCase].
 func (r *Refresher) Do(ctx context.Context, cmd inbound.Refresh) (inbound.SignedIn, error) {
 	now := r.d.Now()
-	presented, err := r.verify(cmd.RefreshToken, now)
+	presented, err := verifyRefresh(r.d.Verifier, cmd.RefreshToken, now)
 	if err != nil {
 		return inbound.SignedIn{}, err
 	}
 	return again(func() (inbound.SignedIn, error) { return r.try(ctx, cmd, presented, now) })
 }
 
-func (r *Refresher) verify(t secret.Text, now time.Time) (token.Claims, error) {
+// RefreshCheckerDeps are what a [RefreshChecker] is built from. All are
+// required.
+type RefreshCheckerDeps struct {
+	Verifier outbound.Verifier
+	Now      func() time.Time
+}
+
+// RefreshChecker answers [inbound.CheckRefreshToken].
+type RefreshChecker struct{ d RefreshCheckerDeps }
+
+// NewRefreshChecker returns a RefreshChecker.
+func NewRefreshChecker(d RefreshCheckerDeps) *RefreshChecker { return &RefreshChecker{d} }
+
+// Do implements [inbound.UseCase].
+func (c *RefreshChecker) Do(_ context.Context, q inbound.CheckRefreshToken) (inbound.Done, error) {
+	_, err := verifyRefresh(c.d.Verifier, q.RefreshToken, c.d.Now())
+	return inbound.Done{}, err
+}
+
+func verifyRefresh(v outbound.Verifier, t secret.Text, now time.Time) (token.Claims, error) {
 	if t.Missing() {
 		return token.Claims{}, fault.New(fault.RefreshTokenMissing)
 	}
-	c, err := r.d.Verifier.Verify(t, token.Refresh, now)
+	c, err := v.Verify(t, token.Refresh, now)
 	switch {
 	case errors.Is(err, outbound.ErrTokenExpired):
 		return c, fault.New(fault.RefreshTokenExpired).Because(err)

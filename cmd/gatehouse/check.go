@@ -149,12 +149,29 @@ func (s settings) unsafe() error {
 		{"database.url", hasSamplePassword(s.Database.URL.Reveal()), "has a sample password from the documentation"},
 		{"mail.url", hasSamplePassword(s.Mail.URL.Reveal()), "has a sample password from the documentation"},
 		{"app.base_url", base != nil && base.Scheme != "https" && !isLoopback(base.Hostname()), "is not https"},
+		{"app.base_url", s.App.BaseURL == "" && !isLoopback(hostOf(s.HTTP.Address)), "is empty, while http.address is not a loopback address"},
+		{"password.hash_memory_kib", !s.slowEnough(), "makes hashes too cheap (OWASP: 46 MiB with 1 iteration, 19 MiB with 2, 12 MiB with 3)"},
 	} {
 		if r.bad {
 			errs = append(errs, fmt.Errorf("%s: %s, which production does not allow (%s)", r.key, r.reason, s.origin[r.key]))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func hostOf(address string) string {
+	host, _, _ := net.SplitHostPort(address)
+	return host
+}
+
+// slowEnough asks for the least that a hash should cost (OWASP Password Storage
+// Cheat Sheet, argon2id).
+func (c config) slowEnough() bool {
+	least := map[int]int{1: 46 << 10, 2: 19 << 10}
+	if kib, ok := least[c.Password.HashIterations]; ok {
+		return c.Password.HashMemoryKiB >= kib
+	}
+	return c.Password.HashMemoryKiB >= 12<<10
 }
 
 // mailKind says whether mails go into the development mailbox, whether they

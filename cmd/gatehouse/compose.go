@@ -288,6 +288,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		SignOut: command(a, appsession.NewSignerOut(appsession.SignerOutDeps{
 			Work: p.work, Verifier: p.tokens, Revocations: revocations, Now: now,
 		})),
+		CheckRefresh: query(a, appsession.NewRefreshChecker(appsession.RefreshCheckerDeps{Verifier: p.tokens, Now: now})),
 		Refresh: command(a, appsession.NewRefresher(appsession.RefresherDeps{
 			Work: p.work, Verifier: p.tokens, Issuer: p.issuer, Revocations: revocations,
 			Locate: s.atlas.Locate, Alerts: alerts, MailOn: mailOn, NewID: newID, Now: now,
@@ -366,7 +367,7 @@ func rehearse(cfg settings) error {
 		errs = append(errs, err)
 	}
 	if cfg.Keys.Master.Reveal() != "" {
-		_, err := openMaster(cfg, slog.New(slog.DiscardHandler))
+		_, err := openMaster(cfg, slog.New(slog.DiscardHandler), false)
 		errs = append(errs, err)
 	}
 	if places, err := newAtlas(cfg); err != nil {

@@ -79,16 +79,16 @@ func (f *foundation) Close() error { return f.db.Close() }
 const masterFile = "master.key"
 
 func (f *foundation) openKeys(ctx context.Context) error {
-	master, err := openMaster(f.cfg, f.log)
-	if err != nil {
-		return err
-	}
 	work := gormadapter.NewStore(f.db, nil) // keys are not sealed by a vault that is made of them
 	known, err := work.Single().Keys.All(ctx)
 	if err != nil {
 		return err
 	}
 	f.fresh = len(known) == 0
+	master, err := openMaster(f.cfg, f.log, f.fresh)
+	if err != nil {
+		return err
+	}
 	keeper := appkeys.NewKeeper(appkeys.KeeperDeps{
 		Work:    work,
 		Maker:   jwxadapter.KeyMaker{SigningAlgorithm: f.cfg.Tokens.Algorithm},
@@ -110,13 +110,17 @@ func (f *foundation) openKeys(ctx context.Context) error {
 	return err
 }
 
-// openMaster returns the master key. In development it makes one.
-func openMaster(cfg settings, log *slog.Logger) (*masterkeyadapter.Wrapper, error) {
+// openMaster returns the master key. In development it makes one, unless there
+// are keys already, which only the missing one could open.
+func openMaster(cfg settings, log *slog.Logger, fresh bool) (*masterkeyadapter.Wrapper, error) {
 	text := strings.TrimSpace(cfg.Keys.Master.Reveal())
 	path, isFile := strings.CutPrefix(text, "file:")
 	switch {
 	case text == "":
 		path = filepath.Join(cfg.DataDir, masterFile)
+		if !fresh {
+			break
+		}
 		if err := masterkeyadapter.Generate(path); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, fmt.Errorf("make master key: %w", err)
 		}

@@ -61,6 +61,11 @@ type Refresh struct {
 	RefreshToken secret.Text
 }
 
+// CheckRefreshToken asks whether a refresh token is worth reading a request
+// for: it is ours and not past its end. It asks no store. It is refused with
+// REFRESH_TOKEN_MISSING, REFRESH_TOKEN_EXPIRED or REFRESH_TOKEN_INVALID.
+type CheckRefreshToken struct{ RefreshToken secret.Text }
+
 // StepUp asks for a step-up token (contract A5): users prove their password,
 // guests are believed within a window after their creation.
 //
