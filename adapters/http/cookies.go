@@ -73,10 +73,10 @@ func (j jar) carriesAny(r *http.Request) bool {
 }
 
 func (j jar) set(w http.ResponseWriter, name string, value secret.Text, end, now time.Time) {
-	c := j.cookie(name)
+	c := j.cookie(name) //nolint:gosec // G124 does not see what cookie sets
 	c.Value = value.Reveal()
 	c.MaxAge = max(1, int(end.Sub(now)/time.Second))
-	put(w, c)
+	http.SetCookie(w, c)
 }
 
 func (j jar) setPair(w http.ResponseWriter, p session.Pair, now time.Time) {
@@ -86,15 +86,10 @@ func (j jar) setPair(w http.ResponseWriter, p session.Pair, now time.Time) {
 
 func (j jar) clearAll(w http.ResponseWriter) {
 	for _, name := range cookieSet {
-		c := j.cookie(name)
-		c.MaxAge = -1 // net/http writes Max-Age=0
-		put(w, c)
+		c := j.cookie(name) //nolint:gosec // G124 does not see what cookie sets
+		c.MaxAge = -1       // net/http writes Max-Age=0
+		http.SetCookie(w, c)
 	}
-}
-
-// put sends a cookie of this jar.
-func put(w http.ResponseWriter, c *http.Cookie) {
-	http.SetCookie(w, c) //nolint:gosec // G124 does not see the attributes that (jar).cookie has set
 }
 
 func (j jar) cookie(name string) *http.Cookie {

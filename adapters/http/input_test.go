@@ -200,8 +200,12 @@ func TestADeclaredSizeIsRefusedWithoutWaitingForTheBody(t *testing.T) {
 	defer c.Close()
 	fmt.Fprint(c, "POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 104857600\r\n\r\n")
 	a, err := http.ReadResponse(bufio.NewReader(c), nil)
-	if err != nil || a.StatusCode != 413 {
-		t.Fatalf("%v, %v", a, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = a.Body.Close() }()
+	if a.StatusCode != 413 {
+		t.Errorf("status %d", a.StatusCode)
 	}
 }
 

@@ -73,7 +73,7 @@ func TestTheListRefusesWhatClassicWouldTake(t *testing.T) {
 }
 
 func TestWhatIsCommon(t *testing.T) {
-	for _, s := range strings.Fields(`
+	for s := range strings.FieldsSeq(`
 		password password1 12345678 123456789 1234567890 qwertyuiop iloveyou sunshine princess football baseball
 		superman trustno1 letmein1 welcome1 Password1! P@ssw0rd P@ssw0rd! P@$$w0rd P@$$w0rd1! pa$$word1 Passw0rd! Pa55word
 		PASSWORD1! Summer2024! Summer2026! $umm3r2025! Sept3mber2025! Qwerty123! Qwerty123 admin123 Admin@123 changeme ch@ngeme

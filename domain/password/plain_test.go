@@ -126,7 +126,8 @@ func TestPlainAndHashNeverPrint(t *testing.T) {
 		}
 		fmt.Fprintln(&out, fmt.Errorf("wrapped: %v", v))
 	}
-	for _, leak := range []string{text, long, fmt.Sprintf("%x", text), fmt.Sprintf("%X", text), strings.Trim(fmt.Sprint([]byte(text)), "[]")} {
+	decimal := strings.Trim(fmt.Sprintf("%d", []byte(text)), "[]")
+	for _, leak := range []string{text, long, fmt.Sprintf("%x", text), fmt.Sprintf("%X", text), decimal} {
 		if strings.Contains(out.String(), leak) {
 			t.Fatalf("%q leaked:\n%s", leak, &out)
 		}

@@ -67,7 +67,7 @@ func TestBrokenByItself(t *testing.T) {
 
 func TestEverySpecialCharacterCountsAndNoOther(t *testing.T) {
 	const special = "!@#$%^&*()_+-={}[]|\\:;'\"<>,.?/"
-	for c := rune(0); c < 0x250; c++ {
+	for c := range rune(0x250) {
 		broken := breaks(classic, "Violet7x"+string(c), fault.RuleSpecial)
 		if broken == strings.ContainsRune(special, c) {
 			t.Errorf("%q: special broken is %v", c, broken)
@@ -296,7 +296,7 @@ var (
 	alike    = strings.NewReplacer("@", "a", "0", "o", "1", "l", "3", "e", "$", "s")
 	folded   = sync.OnceValue(func() map[string]bool {
 		m := map[string]bool{}
-		for _, e := range strings.Fields(list) {
+		for e := range strings.FieldsSeq(list) {
 			m[alike.Replace(e)] = true
 		}
 		return m
