@@ -37,6 +37,7 @@ var mayImport = []struct{ pkg, deps string }{
 	{"adapters/mail", "std domain/ ports/outbound github.com/wneessen/go-mail"},
 	{"adapters/masterkey", "std domain/ ports/outbound"},
 	{"adapters/memory", "std domain/ ports/outbound"},
+	{"adapters/otel", "std domain/ ports/outbound go.opentelemetry.io/otel"},
 	{"adapters/prometheus", "std domain/ ports/outbound github.com/prometheus/client_golang"},
 	{"adapters/telemetry", "std domain/ ports/outbound"},
 	{"adapters/vault", "std domain/ ports/outbound"},

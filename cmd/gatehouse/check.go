@@ -76,6 +76,7 @@ func (s settings) rules() []rule {
 		{"http.body_limit", s.HTTP.BodyLimit >= 1<<10, "at least 1KiB"},
 		{"http.max_connections", s.HTTP.MaxConnections > 0, "positive"},
 		{"internal.address", isAddress(s.Internal.Address), "host:port"},
+		{"internal.trace_url", s.Internal.TraceURL == "" || isBaseURL(s.Internal.TraceURL), "an http or https URL without user, query or fragment"},
 		{"internal.address", s.Internal.Address != s.HTTP.Address || strings.HasSuffix(s.HTTP.Address, ":0"), "another address than http.address"},
 		{"database.url", isDatabase(s.Database.URL.Reveal()), "empty, sqlite:///path or postgres://…"},
 		{"database.max_connections", s.Database.MaxConnections > 0, "positive"},

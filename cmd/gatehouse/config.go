@@ -56,7 +56,8 @@ type httpConfig struct {
 }
 
 type internalConfig struct {
-	Address string `koanf:"address"`
+	Address  string `koanf:"address"`
+	TraceURL string `koanf:"trace_url"`
 }
 
 type databaseConfig struct {

@@ -276,3 +276,11 @@ func TestTheHealthcheckAsksTheInternalAddress(t *testing.T) {
 		t.Errorf("%q, %v", out.String(), err)
 	}
 }
+
+func TestACollectorThatIsDownHoldsNobodyUp(t *testing.T) {
+	p := start(t, "GATEHOUSE_INTERNAL_TRACE_URL=http://127.0.0.1:1")
+	p.must("POST", p.public+"/api/guests", `{"name":"Gus"}`, 200)
+	if err := p.stop(); err != nil {
+		t.Errorf("stopped with %v", err)
+	}
+}

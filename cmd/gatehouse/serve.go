@@ -12,6 +12,7 @@ import (
 
 	argon2adapter "gatehouse/adapters/argon2"
 	httpadapter "gatehouse/adapters/http"
+	oteladapter "gatehouse/adapters/otel"
 	prometheusadapter "gatehouse/adapters/prometheus"
 	telemetryadapter "gatehouse/adapters/telemetry"
 	apphousekeeping "gatehouse/application/housekeeping"
@@ -73,6 +74,7 @@ type service struct {
 	sweeper          *apphousekeeping.Sweeper
 	metrics          *prometheusadapter.Metrics
 	hasher           *argon2adapter.Hasher
+	tracer           *oteladapter.Tracer // nil unless traces are wanted
 }
 
 // build makes a service that answers at d.
@@ -119,12 +121,22 @@ func (s *service) assemble(ctx context.Context, words httpadapter.Words, hasher 
 		return err
 	}
 	lines := telemetryadapter.Log{To: s.log, Now: now}
-	deps, err := s.deps(words, parts, around{watch: watchers{lines, s.metrics}, audit: lines})
+	watch := watchers{lines, s.metrics}
+	if s.tracer, err = newTracer(ctx, s.foundation); err != nil {
+		return err
+	}
+	if s.tracer != nil {
+		watch = append(watch, s.tracer)
+	}
+	deps, err := s.deps(words, parts, around{watch: watch, audit: lines})
 	if err != nil {
 		return err
 	}
 	if s.public, err = httpadapter.New(deps); err != nil {
 		return err
+	}
+	if s.tracer != nil {
+		s.public = s.tracer.Handler(s.public)
 	}
 	s.internal, err = httpadapter.NewInternal(httpadapter.InternalDeps{
 		Deps: deps, Metrics: s.metrics.Handler(), Ready: func() bool { return !s.flights.stopping.Load() },
@@ -210,7 +222,25 @@ func watchOutbox(m *prometheusadapter.Metrics, work outbound.UnitOfWork) {
 	})
 }
 
-func (s *service) close() error { return errors.Join(s.mailing.close(), s.atlas.close()) }
+// newTracer returns nil when no traces are wanted.
+func newTracer(ctx context.Context, f *foundation) (*oteladapter.Tracer, error) {
+	if f.cfg.Internal.TraceURL == "" {
+		return nil, nil //nolint:nilnil // no tracer and no failure
+	}
+	return oteladapter.New(ctx, f.cfg.Internal.TraceURL, thisBuild().Version, f.log)
+}
+
+func (s *service) close() error {
+	err := errors.Join(s.mailing.close(), s.atlas.close())
+	if s.tracer != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if lost := s.tracer.Close(ctx); lost != nil { // a collector that is down is no failure of ours
+			s.log.WarnContext(ctx, "last traces not exported", "err", lost)
+		}
+	}
+	return err
+}
 
 // loops are what goes on in the background, and how it ends.
 type loops struct {

@@ -153,7 +153,8 @@ type Revocation struct {
 	Kept      session.ID
 }
 
-// Observer watches use cases: one adapter logs them, another one measures.
+// Observer watches use cases: one adapter logs them, one measures, one opens
+// spans.
 type Observer interface {
 	// Begin is called before a use case, end after it. The use case runs with
 	// the context Begin returns.
