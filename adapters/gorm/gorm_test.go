@@ -57,7 +57,7 @@ func newVault(t testing.TB) *vault.Vault {
 	opened := func(p key.Purpose, algorithm string, fill byte) key.Opened {
 		return key.Opened{
 			Key:      key.Key{ID: string(p), Purpose: p, Algorithm: algorithm, State: key.Current, CreatedAt: time.Unix(0, 0)},
-			Material: bytes.Repeat([]byte{fill}, 32),
+			Material: key.NewMaterial(bytes.Repeat([]byte{fill}, 32)),
 		}
 	}
 	v, err := vault.New([]key.Opened{opened(key.Encryption, "A256GCM", 1)}, opened(key.BlindIndex, "HS256", 2))

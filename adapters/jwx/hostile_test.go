@@ -38,7 +38,7 @@ type forger struct {
 func newForger(t *testing.T, algorithm string) forger {
 	k := newKey(t, algorithm, "k1", key.Current)
 	f := forger{T: t, algorithm: algorithm, tokens: open(t, issuer, audience, k, newKey(t, "ES256", "k2", key.Retired))}
-	parsed, err := x509.ParsePKCS8PrivateKey(k.Material)
+	parsed, err := x509.ParsePKCS8PrivateKey(k.Material.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}

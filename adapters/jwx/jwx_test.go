@@ -177,7 +177,7 @@ func TestKeySetHoldsNoPrivatePart(t *testing.T) {
 			t.Fatal(err)
 		}
 		var private []byte
-		parsed, err := x509.ParsePKCS8PrivateKey(k.Material)
+		parsed, err := x509.ParsePKCS8PrivateKey(k.Material.Bytes())
 		switch p := parsed.(type) {
 		case *ecdsa.PrivateKey:
 			private, err = p.Bytes()
@@ -210,7 +210,7 @@ func goldenTokens(t testing.TB, g goldenToken) *jwx.Tokens {
 	}
 	return open(t, issuer, audience, key.Opened{
 		Key:      key.Key{ID: "k1", Purpose: key.Signing, Algorithm: g.algorithm, State: key.Current},
-		Material: der,
+		Material: key.NewMaterial(der),
 	})
 }
 

@@ -67,7 +67,7 @@ func entryOf(k key.Opened) (entry, error) {
 	case k.State != key.Next && k.State != key.Current && k.State != key.Retired:
 		return entry{}, fmt.Errorf("unknown state %q", k.State)
 	}
-	parsed, err := x509.ParsePKCS8PrivateKey(k.Material)
+	parsed, err := x509.ParsePKCS8PrivateKey(k.Material.Bytes())
 	if err != nil {
 		return entry{}, errors.New("not a PKCS #8 private key")
 	}
@@ -128,13 +128,13 @@ func (m KeyMaker) NewKey(p key.Purpose) (algorithm string, _ key.Material, err e
 	case key.BlindIndex:
 		return "HS256", newSecret(), nil
 	}
-	return "", nil, fmt.Errorf("new key: no purpose %q", p)
+	return "", key.Material{}, fmt.Errorf("new key: no purpose %q", p)
 }
 
 func newSecret() key.Material {
-	m := make(key.Material, 32)
-	rand.Read(m)
-	return m
+	b := make([]byte, 32)
+	rand.Read(b)
+	return key.NewMaterial(b)
 }
 
 func newSigningKey(algorithm string) (key.Material, error) {
@@ -149,11 +149,11 @@ func newSigningKey(algorithm string) (key.Material, error) {
 		err = fmt.Errorf("no algorithm %q", algorithm)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("new signing key: %w", err)
+		return key.Material{}, fmt.Errorf("new signing key: %w", err)
 	}
 	material, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
-		return nil, fmt.Errorf("new signing key: %w", err)
+		return key.Material{}, fmt.Errorf("new signing key: %w", err)
 	}
-	return material, nil
+	return key.NewMaterial(material), nil
 }

@@ -29,7 +29,7 @@ func pkcs8(t *testing.T, private any, err error) key.Material {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return der
+	return key.NewMaterial(der)
 }
 
 func TestRefusesARingThatIsNoGood(t *testing.T) {
@@ -76,11 +76,11 @@ func TestRefusesARingThatIsNoGood(t *testing.T) {
 		"ES256 with P-384":       material(pkcs8(t, p384, err384)),
 		"ES256 with RSA":         material(pkcs8(t, rsaKey, errRSA)),
 		"ES256 with X25519":      material(pkcs8(t, x25519, errX)),
-		"a symmetric key":        material([]byte("0123456789abcdef0123456789abcdef")),
-		"SEC 1":                  material(sec1),
-		"a public key":           material(public),
-		"a cut key":              material(good.Material[:len(good.Material)-1]),
-		"no material":            material(nil),
+		"a symmetric key":        material(key.NewMaterial([]byte("0123456789abcdef0123456789abcdef"))),
+		"SEC 1":                  material(key.NewMaterial(sec1)),
+		"a public key":           material(key.NewMaterial(public)),
+		"a cut key":              material(key.NewMaterial(good.Material.Bytes()[:len(good.Material.Bytes())-1])),
+		"no material":            material(key.Material{}),
 		"no algorithm for P-384": with(func(k *key.Opened) { k.Algorithm, k.Material = "", pkcs8(t, p384, err384) }),
 	} {
 		a, err := jwx.New(jwx.Config{Issuer: issuer, Audience: audience, Keys: keys})
@@ -89,9 +89,9 @@ func TestRefusesARingThatIsNoGood(t *testing.T) {
 			continue
 		}
 		for _, k := range keys {
-			text := string(k.Material)
+			text := string(k.Material.Bytes())
 			if len(text) > 8 && (strings.Contains(err.Error(), text[:8]) ||
-				strings.Contains(err.Error(), base64.StdEncoding.EncodeToString(k.Material[:6]))) {
+				strings.Contains(err.Error(), base64.StdEncoding.EncodeToString(k.Material.Bytes()[:6]))) {
 				t.Errorf("New with %s tells the key", why)
 			}
 		}
@@ -109,8 +109,8 @@ func TestNeedsAnIssuerAndAnAudience(t *testing.T) {
 
 func TestMakesNoKeyForAnotherAlgorithm(t *testing.T) {
 	for _, algorithm := range []string{"", "HS256", "RS256", "none", "es256"} {
-		if _, m, err := (jwx.KeyMaker{SigningAlgorithm: algorithm}).NewKey(key.Signing); err == nil || m != nil {
-			t.Errorf("NewKey for %q = %d bytes, %v", algorithm, len(m), err)
+		if _, m, err := (jwx.KeyMaker{SigningAlgorithm: algorithm}).NewKey(key.Signing); err == nil || m.Bytes() != nil {
+			t.Errorf("NewKey for %q = %d bytes, %v", algorithm, len(m.Bytes()), err)
 		}
 	}
 }

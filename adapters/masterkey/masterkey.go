@@ -78,12 +78,12 @@ func (w *Wrapper) ID() string { return w.id }
 
 // Wrap implements [outbound.KeyWrapper].
 func (w *Wrapper) Wrap(_ context.Context, k key.Key, m key.Material) (key.Wrapped, error) {
-	if len(m) == 0 {
+	if len(m.Bytes()) == 0 {
 		return key.Wrapped{}, fmt.Errorf("wrap key %s: it has no material", k.ID)
 	}
 	return key.Wrapped{
 		Key:       k,
-		Material:  w.aead.Seal([]byte{format}, nil, m, identity(k)), //nolint:gosec // it makes a random nonce
+		Material:  w.aead.Seal([]byte{format}, nil, m.Bytes(), identity(k)), //nolint:gosec // it makes a random nonce
 		WrapperID: w.id,
 	}, nil
 }
@@ -93,15 +93,15 @@ func (w *Wrapper) Wrap(_ context.Context, k key.Key, m key.Material) (key.Wrappe
 func (w *Wrapper) Unwrap(_ context.Context, k key.Wrapped) (key.Material, error) {
 	switch {
 	case k.WrapperID != w.id:
-		return nil, fmt.Errorf("unwrap key %s: it %w", k.ID, ErrOtherMasterKey)
+		return key.Material{}, fmt.Errorf("unwrap key %s: it %w", k.ID, ErrOtherMasterKey)
 	case len(k.Material) == 0 || k.Material[0] != format:
-		return nil, fmt.Errorf("unwrap key %s: unknown format", k.ID)
+		return key.Material{}, fmt.Errorf("unwrap key %s: unknown format", k.ID)
 	}
 	m, err := w.aead.Open(nil, nil, k.Material[1:], identity(k.Key))
 	if err != nil {
-		return nil, fmt.Errorf("unwrap key %s: it was tampered with, or wrapped for another key", k.ID)
+		return key.Material{}, fmt.Errorf("unwrap key %s: it was tampered with, or wrapped for another key", k.ID)
 	}
-	return m, nil
+	return key.NewMaterial(m), nil
 }
 
 // identity binds a wrapped key to what it is, in format 1. State and age may

@@ -44,7 +44,7 @@ func TestKeyWrapper(t *testing.T) {
 }
 
 func TestSaysThatAnotherMasterKeyIsNeeded(t *testing.T) {
-	k, err := random(t).Wrap(t.Context(), aKey, []byte("material"))
+	k, err := random(t).Wrap(t.Context(), aKey, key.NewMaterial([]byte("material")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestRefusesWhatIsNoKeyAndDoesNotQuoteIt(t *testing.T) {
 }
 
 func TestWrapsNoEmptyKey(t *testing.T) {
-	if _, err := random(t).Wrap(t.Context(), aKey, nil); err == nil {
+	if _, err := random(t).Wrap(t.Context(), aKey, key.Material{}); err == nil {
 		t.Error("Wrap took a key without material")
 	}
 }
@@ -189,7 +189,7 @@ func goldenKey(t testing.TB) (*masterkey.Wrapper, key.Wrapped) {
 // What is stored today must open tomorrow.
 func TestFormatIsWhatItWas(t *testing.T) {
 	w, k := goldenKey(t)
-	if m, err := w.Unwrap(t.Context(), k); err != nil || string(m) != "material" {
+	if m, err := w.Unwrap(t.Context(), k); err != nil || string(m.Bytes()) != "material" {
 		t.Errorf("Unwrap = %v", err)
 	}
 }
@@ -203,7 +203,7 @@ func FuzzUnwrap(f *testing.F) {
 		forged := k
 		forged.Material, forged.ID = b, id
 		m, err := w.Unwrap(t.Context(), forged)
-		if genuine := id == k.ID && bytes.Equal(b, k.Material); (err == nil) != genuine || (m != nil) != genuine {
+		if genuine := id == k.ID && bytes.Equal(b, k.Material); (err == nil) != genuine || (m.Bytes() != nil) != genuine {
 			t.Errorf("Unwrap of %x for %q = %v", b, id, err)
 		}
 	})

@@ -44,7 +44,7 @@ type kek struct {
 }
 
 func newKEK(k key.Opened) (kek, error) {
-	wrapping, err := derive(k.Material, "gatehouse/kek/wrap/v1", keySize)
+	wrapping, err := derive(k.Material.Bytes(), "gatehouse/kek/wrap/v1", keySize)
 	if err != nil {
 		return kek{}, err
 	}
@@ -52,7 +52,7 @@ func newKEK(k key.Opened) (kek, error) {
 	if err != nil {
 		return kek{}, err
 	}
-	secret, err := derive(k.Material, "gatehouse/kek/shared/v1", keySize)
+	secret, err := derive(k.Material.Bytes(), "gatehouse/kek/shared/v1", keySize)
 	if err != nil {
 		return kek{}, err
 	}

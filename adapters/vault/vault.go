@@ -38,7 +38,7 @@ var _ outbound.Vault = (*Vault)(nil)
 type Vault struct {
 	current kek
 	keks    map[id]kek
-	index   []byte
+	index   key.Material
 }
 
 // New returns a Vault that wraps data keys by the one KEK that is current,
@@ -78,8 +78,8 @@ func check(k key.Opened, p key.Purpose, algorithm string) error {
 		return fmt.Errorf("vault: a key for %s has no id", p)
 	case k.Purpose != p || k.Algorithm != algorithm:
 		return fmt.Errorf("vault: key %s is for %s with %s, want %s with %s", k.ID, k.Purpose, k.Algorithm, p, algorithm)
-	case len(k.Material) != keySize:
-		return fmt.Errorf("vault: key %s has %d bytes, want %d", k.ID, len(k.Material), keySize)
+	case len(k.Material.Bytes()) != keySize:
+		return fmt.Errorf("vault: key %s has %d bytes, want %d", k.ID, len(k.Material.Bytes()), keySize)
 	}
 	return nil
 }
@@ -129,7 +129,7 @@ func (v *Vault) Open(k outbound.DataKey, f outbound.Field, sealed []byte) ([]byt
 
 // Index implements [outbound.Vault] with HMAC-SHA256: 32 bytes.
 func (v *Vault) Index(use, text string) []byte {
-	mac := hmac.New(sha256.New, v.index)
+	mac := hmac.New(sha256.New, v.index.Bytes())
 	mac.Write([]byte(use + "/v1\x00" + text))
 	return mac.Sum(nil)
 }

@@ -29,7 +29,7 @@ func index(id string) key.Opened { return opened(id, key.BlindIndex, "HS256", ke
 func opened(id string, p key.Purpose, algorithm string, state key.State) key.Opened {
 	m := bytes.Repeat([]byte{byte(len(p))}, 32)
 	copy(m, id)
-	return key.Opened{Key: key.Key{ID: id, Purpose: p, Algorithm: algorithm, State: state}, Material: m}
+	return key.Opened{Key: key.Key{ID: id, Purpose: p, Algorithm: algorithm, State: state}, Material: key.NewMaterial(m)}
 }
 
 func open(t testing.TB, keks ...key.Opened) *vault.Vault {
@@ -154,16 +154,16 @@ func TestRefusesKeysThatAreNoGood(t *testing.T) {
 		"two current KEKs":    {[]key.Opened{good, kek("k2", key.Current)}, idx},
 		"one KEK twice":       {[]key.Opened{good, kek("k1", key.Retired)}, idx},
 		"a KEK without id":    {[]key.Opened{kek("", key.Current)}, idx},
-		"a short KEK":         {[]key.Opened{change(good, func(k *key.Opened) { k.Material = k.Material[:31] })}, idx},
+		"a short KEK":         {[]key.Opened{change(good, func(k *key.Opened) { k.Material = key.NewMaterial(k.Material.Bytes()[:31]) })}, idx},
 		"a KEK with HS256":    {[]key.Opened{change(good, func(k *key.Opened) { k.Algorithm = "HS256" })}, idx},
 		"a signing key":       {[]key.Opened{change(good, func(k *key.Opened) { k.Purpose = key.Signing })}, idx},
 		"a KEK as index":      {[]key.Opened{good}, good},
 		"an index as KEK":     {[]key.Opened{idx}, idx},
-		"a long index key":    {[]key.Opened{good}, change(idx, func(k *key.Opened) { k.Material = append(k.Material, 0) })},
+		"a long index key":    {[]key.Opened{good}, change(idx, func(k *key.Opened) { k.Material = key.NewMaterial(append(k.Material.Bytes(), 0)) })},
 		"no index key at all": {[]key.Opened{good}, key.Opened{}},
 	} {
 		v, err := vault.New(c.keks, c.index)
-		if v != nil || err == nil || strings.Contains(err.Error(), string(good.Material)) {
+		if v != nil || err == nil || strings.Contains(err.Error(), string(good.Material.Bytes())) {
 			t.Errorf("New with %s = %v", why, err)
 		}
 	}

@@ -34,24 +34,24 @@ type safe struct {
 
 func (s *safe) NewKey(p key.Purpose) (string, key.Material, error) {
 	if p == s.fails {
-		return "", nil, io.ErrUnexpectedEOF
+		return "", key.Material{}, io.ErrUnexpectedEOF
 	}
-	return "alg of " + string(p), key.Material(fmt.Sprint("material ", s.made.Add(1))), nil
+	return "alg of " + string(p), key.NewMaterial(fmt.Append(nil, "material ", s.made.Add(1))), nil
 }
 
 func (s *safe) Wrap(_ context.Context, k key.Key, m key.Material) (key.Wrapped, error) {
 	if s.mute {
 		return key.Wrapped{}, io.ErrClosedPipe
 	}
-	return key.Wrapped{Key: k, Material: []byte(s.master + "|" + k.ID + "|" + string(m)), WrapperID: s.master}, nil
+	return key.Wrapped{Key: k, Material: []byte(s.master + "|" + k.ID + "|" + string(m.Bytes())), WrapperID: s.master}, nil
 }
 
 func (s *safe) Unwrap(_ context.Context, w key.Wrapped) (key.Material, error) {
 	m, ok := bytes.CutPrefix(w.Material, []byte(s.master+"|"+w.ID+"|"))
 	if !ok {
-		return nil, errLocked
+		return key.Material{}, errLocked
 	}
-	return m, nil
+	return key.NewMaterial(m), nil
 }
 
 // world is an empty store beside a safe.
@@ -81,7 +81,7 @@ func (w *world) stored(t *testing.T) []key.Wrapped {
 
 func (w *world) add(t *testing.T, id string, p key.Purpose, s key.State) {
 	t.Helper()
-	wrapped, err := w.safe.Wrap(t.Context(), key.Key{ID: id, Purpose: p, Algorithm: "x", State: s, CreatedAt: noon.Add(-time.Hour)}, key.Material("material of "+id))
+	wrapped, err := w.safe.Wrap(t.Context(), key.Key{ID: id, Purpose: p, Algorithm: "x", State: s, CreatedAt: noon.Add(-time.Hour)}, key.NewMaterial([]byte("material of "+id)))
 	check(t, err)
 	check(t, w.work.UnitOfWork.Single().Keys.Add(t.Context(), wrapped))
 }
@@ -116,7 +116,7 @@ func TestLoadOpensEveryKey(t *testing.T) {
 	w.add(t, "a", key.Signing, key.Current)
 	got, err := w.keeper().Load(t.Context())
 	check(t, err)
-	if len(got) != 2 || got[0].ID != "a" || got[1].ID != "b" || string(got[1].Material) != "material of b" || got[1].State != key.Retired {
+	if len(got) != 2 || got[0].ID != "a" || got[1].ID != "b" || string(got[1].Material.Bytes()) != "material of b" || got[1].State != key.Retired {
 		t.Errorf("Load = %v", got)
 	}
 }
@@ -167,7 +167,7 @@ func TestReplicasThatStartAtOnceShareTheirKeys(t *testing.T) {
 			t.Fatalf("a replica has %d keys", len(keys))
 		}
 		for i := range keys {
-			if keys[i].Key != loaded[0][i].Key || !bytes.Equal(keys[i].Material, loaded[0][i].Material) {
+			if keys[i].Key != loaded[0][i].Key || !bytes.Equal(keys[i].Material.Bytes(), loaded[0][i].Material.Bytes()) {
 				t.Fatalf("replicas have %v and %v", keys[i].Key, loaded[0][i].Key)
 			}
 		}

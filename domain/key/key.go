@@ -55,7 +55,20 @@ type Opened struct {
 }
 
 // Material is the bytes of a key: 32 random bytes, or a PKCS #8 private key.
-type Material []byte
+// They hide behind a function, because fmt ignores String and Format on values
+// it reaches through unexported fields; a function prints as an address there.
+type Material struct{ open func() []byte }
+
+// NewMaterial wraps b.
+func NewMaterial(b []byte) Material { return Material{func() []byte { return b }} }
+
+// Bytes returns the key: call it where the key is used, nowhere else.
+func (m Material) Bytes() []byte {
+	if m.open == nil {
+		return nil
+	}
+	return m.open()
+}
 
 func (Material) String() string             { return "[key]" }
 func (Material) GoString() string           { return "[key]" }

@@ -14,7 +14,8 @@ import (
 
 func TestMaterialNeverPrints(t *testing.T) {
 	const text = "32 bytes that nobody may read !!"
-	opened := key.Opened{Key: key.Key{ID: "k1"}, Material: key.Material(text)}
+	opened := key.Opened{Key: key.Key{ID: "k1"}, Material: key.NewMaterial([]byte(text))}
+	type ring struct{ hidden key.Opened }
 	var out bytes.Buffer
 	log := slog.New(slog.NewJSONHandler(&out, nil))
 	log.Info("x", "key", opened, "material", opened.Material, "list", []key.Opened{opened})
@@ -23,6 +24,8 @@ func TestMaterialNeverPrints(t *testing.T) {
 		fmt.Fprintf(&out, verb+"\n", opened)
 		fmt.Fprintf(&out, verb+"\n", &opened)
 		fmt.Fprintf(&out, verb+"\n", []key.Material{opened.Material})
+		fmt.Fprintf(&out, verb+"\n", ring{opened})
+		fmt.Fprintf(&out, verb+"\n", &ring{opened})
 	}
 	fmt.Fprintln(&out, opened.Material, opened.Material.String(), opened.Material.GoString())
 	if err := json.NewEncoder(&out).Encode(opened); err != nil {

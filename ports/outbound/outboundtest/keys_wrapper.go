@@ -34,7 +34,7 @@ var (
 		ID: "0191f0c4-7c00-7000-8000-000000000001", Purpose: key.Encryption, Algorithm: "A256GCM",
 		State: key.Current, CreatedAt: at,
 	}
-	material = key.Material("0123456789abcdef0123456789ABCDEF")
+	material = key.NewMaterial([]byte("0123456789abcdef0123456789ABCDEF"))
 )
 
 func wrap(t *testing.T, w outbound.KeyWrapper, k key.Key, m key.Material) key.Wrapped {
@@ -48,19 +48,19 @@ func wrap(t *testing.T, w outbound.KeyWrapper, k key.Key, m key.Material) key.Wr
 
 func staysWrapped(t *testing.T, w outbound.KeyWrapper, k key.Wrapped, why string) {
 	t.Helper()
-	if m, err := w.Unwrap(t.Context(), k); err == nil || m != nil {
-		t.Errorf("Unwrap %s = %d bytes, %v, want an error alone", why, len(m), err)
+	if m, err := w.Unwrap(t.Context(), k); err == nil || m.Bytes() != nil {
+		t.Errorf("Unwrap %s = %d bytes, %v, want an error alone", why, len(m.Bytes()), err)
 	}
 }
 
 func wrapsAndUnwraps(t *testing.T, open func(*testing.T) outbound.KeyWrapper) {
 	w := open(t)
-	for _, m := range []key.Material{material, bytes.Repeat([]byte{0}, 32), bytes.Repeat([]byte("PKCS #8"), 300)} {
+	for _, m := range []key.Material{material, key.NewMaterial(bytes.Repeat([]byte{0}, 32)), key.NewMaterial(bytes.Repeat([]byte("PKCS #8"), 300))} {
 		k := wrap(t, w, aKey, m)
 		same(t, "key", k.Key, aKey)
 		got, err := w.Unwrap(t.Context(), k)
-		if err != nil || !bytes.Equal(got, m) {
-			t.Errorf("Unwrap = %d bytes, %v, want the %d that were wrapped", len(got), err, len(m))
+		if err != nil || !bytes.Equal(got.Bytes(), m.Bytes()) {
+			t.Errorf("Unwrap = %d bytes, %v, want the %d that were wrapped", len(got.Bytes()), err, len(m.Bytes()))
 		}
 	}
 }
@@ -84,7 +84,7 @@ func survivesAChangeOfState(t *testing.T, open func(*testing.T) outbound.KeyWrap
 	w := open(t)
 	k := wrap(t, w, aKey, material)
 	k.State, k.CreatedAt = key.Retired, k.CreatedAt.Add(time.Hour)
-	if got, err := w.Unwrap(t.Context(), k); err != nil || !bytes.Equal(got, material) {
+	if got, err := w.Unwrap(t.Context(), k); err != nil || !bytes.Equal(got.Bytes(), material.Bytes()) {
 		t.Errorf("Unwrap after a change of state = %v", err)
 	}
 }
@@ -128,7 +128,7 @@ func showsNothing(t *testing.T, open func(*testing.T) outbound.KeyWrapper) {
 	if bytes.Equal(first.Material, second.Material) {
 		t.Error("one key is wrapped twice to the same bytes")
 	}
-	if bytes.Contains(first.Material, material[:8]) {
+	if bytes.Contains(first.Material, material.Bytes()[:8]) {
 		t.Error("a wrapped key shows its material")
 	}
 }
