@@ -24,6 +24,10 @@ type doors struct {
 }
 
 func bind(ctx context.Context, c config) (d doors, err error) {
+	trusted, err := networks(c.HTTP.TrustedProxies)
+	if err != nil {
+		return d, err
+	}
 	var lc net.ListenConfig
 	if d.public, err = lc.Listen(ctx, "tcp", c.HTTP.Address); err != nil {
 		return d, fmt.Errorf("http.address: %w", err)
@@ -31,7 +35,7 @@ func bind(ctx context.Context, c config) (d doors, err error) {
 	if d.internal, err = lc.Listen(ctx, "tcp", c.Internal.Address); err != nil {
 		return d, errors.Join(fmt.Errorf("internal.address: %w", err), d.public.Close())
 	}
-	d.public = netutil.LimitListener(d.public, c.HTTP.MaxConnections)
+	d.public = netutil.LimitListener(newFair(d.public, c.HTTP.MaxConnections/2, trusted), c.HTTP.MaxConnections)
 	d.internal = netutil.LimitListener(d.internal, 256)
 	return d, nil
 }
