@@ -23,11 +23,13 @@ import (
 // contract's order (§1.2): size, rate limits, cross-site, tokens, role,
 // step-up, and only then the request itself.
 type gate struct {
-	d      Deps
-	route  routers.Route
-	policy policy
-	codes  []string // the faults the operation names
-	locale bool     // whether it takes the parameter locale
+	d       Deps
+	origins origins
+	jar     jar
+	route   routers.Route
+	policy  policy
+	codes   []string // the faults the operation names
+	locale  bool     // whether it takes the parameter locale
 }
 
 // policy is the extension x-gate of an operation.
@@ -57,10 +59,10 @@ var ambient = []string{string(fault.RouteNotFound), string(fault.MethodNotAllowe
 // An operation without a policy is an error: there is no default.
 func gatesOf(doc *openapi3.T, d Deps) (map[string][]echo.MiddlewareFunc, error) {
 	defineFormats()
-	gates := map[string][]echo.MiddlewareFunc{}
+	gates, own, cookies := map[string][]echo.MiddlewareFunc{}, d.origins(), d.jar()
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
-			g := &gate{d: d, route: routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op}}
+			g := &gate{d: d, origins: own, jar: cookies, route: routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op}}
 			if err := g.readPolicy(); err != nil {
 				return nil, fmt.Errorf("%s %s: %w", method, path, err)
 			}
@@ -193,10 +195,10 @@ func (g *gate) take(c echo.Context, takes []limit.Take) (refused int, wait time.
 }
 
 func (g *gate) sameSite(c echo.Context, s *scene) error {
-	if err := g.d.origins().sameSite(c.Request(), g.d.jar(), g.d.Transport); err != nil {
+	if err := g.origins.sameSite(c.Request(), g.jar, g.d.Transport); err != nil {
 		return err
 	}
-	s.sent = g.d.Transport.read(c.Request(), g.d.jar())
+	s.sent = g.d.Transport.read(c.Request(), g.jar)
 	return nil
 }
 
