@@ -32,7 +32,14 @@ func (p renderer) render(err error, c echo.Context) {
 	a := answers[f.Code()]
 	s.code = string(f.Code())
 	p.logFailure(c, s, a.status, err)
-	h := c.Response().Header()
+	if err := p.send(c, f, p.problem(f, s, c.Request().URL.EscapedPath())); err != nil {
+		p.d.Log.WarnContext(c.Request().Context(), "write problem", "requestId", s.id, "err", err)
+	}
+}
+
+// send answers with what a fault's status asks for in headers, and with body.
+func (p renderer) send(c echo.Context, f *fault.Error, body any) error {
+	a, h := answers[f.Code()], c.Response().Header()
 	if a.status == http.StatusUnauthorized {
 		h.Set(echo.HeaderWWWAuthenticate, challenge(f.Code()))
 	}
@@ -42,12 +49,10 @@ func (p renderer) render(err error, c echo.Context) {
 	if f.Code() == fault.MethodNotAllowed {
 		h.Set(echo.HeaderAllow, allowed(c))
 	}
-	h.Set("Content-Language", s.lang)
+	h.Set("Content-Language", sceneOf(c.Request().Context()).lang)
 	h.Set(echo.HeaderContentType, problemType)
 	c.Response().WriteHeader(a.status)
-	if err := json.NewEncoder(c.Response()).Encode(p.problem(f, a, s, c.Request().URL.EscapedPath())); err != nil {
-		p.d.Log.WarnContext(c.Request().Context(), "write problem", "requestId", s.id, "err", err)
-	}
+	return json.NewEncoder(c.Response()).Encode(body)
 }
 
 // logFailure logs what went wrong on our side, where it stops. A client that
@@ -71,7 +76,8 @@ func (p renderer) logFailure(c echo.Context, s *scene, status int, err error) {
 const clientGone = "CLIENT_GONE"
 
 // problem tells a fault (RFC 9457). Nothing of its cause is in it.
-func (p renderer) problem(f *fault.Error, a answer, s *scene, path string) api.Problem {
+func (p renderer) problem(f *fault.Error, s *scene, path string) api.Problem {
+	a := answers[f.Code()]
 	out := api.Problem{
 		Type: "/errors/" + string(f.Code()), Title: a.title, Status: a.status, Detail: p.d.Words.Say(s.lang, string(f.Code())),
 		Instance: path, Code: api.Code(f.Code()), Timestamp: api.Instant(p.d.Now()), RequestId: s.id,

@@ -2,7 +2,6 @@ package http
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -62,15 +61,9 @@ func (d InternalDeps) readiness(c echo.Context) error {
 	if good {
 		return c.JSON(http.StatusOK, readinessAnswer{Status: "ready", Checks: found})
 	}
-	s, f := sceneOf(c.Request().Context()), fault.New(fault.ServiceOverloaded)
-	a := answers[f.Code()]
+	s, f, p := sceneOf(c.Request().Context()), fault.New(fault.ServiceOverloaded), renderer{d.Deps}
 	s.code = string(f.Code())
-	h := c.Response().Header()
-	h.Set("Content-Language", s.lang)
-	h.Set(echo.HeaderContentType, problemType)
-	h.Set(echo.HeaderRetryAfter, seconds(f.Wait()))
-	c.Response().WriteHeader(a.status)
-	return json.NewEncoder(c.Response()).Encode(unready{renderer{d.Deps}.problem(f, a, s, c.Request().URL.EscapedPath()), found})
+	return p.send(c, f, unready{p.problem(f, s, c.Request().URL.EscapedPath()), found})
 }
 
 type readinessAnswer struct {

@@ -100,7 +100,9 @@ func (l Limits) of(bucket string) limit.Budget {
 	return l.IP
 }
 
-func (d Deps) jar() jar { return jar{secure: strings.EqualFold(d.BaseURL.Scheme, "https")} }
+func (d Deps) jar() jar { return jar{secure: d.https()} }
+
+func (d Deps) https() bool { return strings.EqualFold(d.BaseURL.Scheme, "https") }
 
 func (d Deps) origins() origins {
 	return append(origins{canonicalOrigin(d.BaseURL)}, d.AllowedOrigins...)
@@ -197,7 +199,6 @@ func headAsGet(next http.Handler) http.Handler {
 // never the path, which may hold what is nobody's business.
 func onEveryAnswer(d Deps) echo.MiddlewareFunc {
 	trusted := peers(d.TrustedProxies)
-	https := strings.EqualFold(d.BaseURL.Scheme, "https")
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			r, began := c.Request(), d.Now()
@@ -207,7 +208,7 @@ func onEveryAnswer(d Deps) echo.MiddlewareFunc {
 			}
 			s.locale = s.lang
 			c.SetRequest(r.WithContext(withScene(r.Context(), s)))
-			setHeaders(c.Response().Header(), s.id, https)
+			setHeaders(c.Response().Header(), s.id, d.https())
 			if err := guarded(next, c); err != nil {
 				c.Error(err)
 			}

@@ -52,11 +52,7 @@ func (c userCreateCmd) Run(ctx context.Context, p *process) error {
 			return err
 		}
 		who, err := command(f.around(), f.userCreator(hasher)).Do(ctx, inbound.CreateUser{Email: c.Email, Name: c.Name, Password: secret, Admin: c.Admin})
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintln(p.out, who.ID())
-		return err
+		return p.tell(who, err)
 	})
 }
 
@@ -140,11 +136,7 @@ func (c userDisableCmd) Run(ctx context.Context, p *process) error {
 			Work: f.work, Revocations: memoryadapter.NoCache{}, Now: now,
 		}))
 		who, err := disable.Do(ctx, inbound.DisableUser{User: c.User})
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintln(p.out, who.ID())
-		return err
+		return p.tell(who, err)
 	})
 }
 
@@ -157,11 +149,7 @@ type userSetAdminCmd struct {
 func (c userSetAdminCmd) Run(ctx context.Context, p *process) error {
 	return p.operate(ctx, func(f *foundation) error {
 		who, err := command(f.around(), f.adminSetter()).Do(ctx, inbound.SetAdmin{User: c.User, Admin: !c.Revoke})
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintln(p.out, who.ID())
-		return err
+		return p.tell(who, err)
 	})
 }
 
@@ -239,6 +227,15 @@ func age(since time.Time) string {
 		return fmt.Sprintf("%dd", d/day)
 	}
 	return d.Truncate(time.Second).String()
+}
+
+// tell prints whom a command was about.
+func (p *process) tell(who inbound.Self, err error) error {
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(p.out, who.ID())
+	return err
 }
 
 // operate lays the foundation for as long as do takes, and tells its refusals
