@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/lestrrat-go/jwx/v2/jws"
 	"github.com/maypok86/otter/v2"
 
 	"gatehouse/domain/key"
@@ -43,7 +44,7 @@ type Config struct {
 // too. It is also what a header or a cookie can carry.
 const maxSize = 4096
 
-// remembered is how many verified tokens are kept in mind.
+// remembered is how many tokens are kept in mind.
 const remembered = 8192
 
 // Tokens mints and verifies tokens with one set of keys. For other keys make
@@ -59,6 +60,7 @@ type Tokens struct {
 // entry is a key of the ring.
 type entry struct {
 	kid, alg string
+	signer   jws.Signer
 	private  crypto.Signer
 	public   crypto.PublicKey
 }

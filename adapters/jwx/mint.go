@@ -3,14 +3,11 @@ package jwx
 import (
 	"crypto/elliptic"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/big"
 	"slices"
-	"strings"
-
-	"github.com/lestrrat-go/jwx/v2/jwa"
-	"github.com/lestrrat-go/jwx/v2/jws"
+	"time"
+	"unicode/utf8"
 
 	"gatehouse/domain/fault"
 	"gatehouse/domain/secret"
@@ -37,7 +34,8 @@ const (
 
 // Mint implements [outbound.Minter]. It fails as well on claims that could not
 // be read back, such as those of a token of more than 4096 bytes: what it
-// returns, [Tokens.Verify] accepts. Fractions of seconds are cut off.
+// returns, [Tokens.Verify] accepts. Fractions of seconds are cut off. What was
+// minted is remembered, for whoever comes back with it to where it is from.
 func (t *Tokens) Mint(k token.Kind, c token.Claims) (secret.Text, error) {
 	minted, err := t.mint(k, c)
 	if err != nil {
@@ -47,19 +45,47 @@ func (t *Tokens) Mint(k token.Kind, c token.Claims) (secret.Text, error) {
 }
 
 func (t *Tokens) mint(k token.Kind, c token.Claims) (string, error) {
-	payload, err := json.Marshal(t.claim(k, c))
+	v, ok := t.verdictOf(k, c)
+	if !ok {
+		return "", fmt.Errorf("claims of a token of kind %q are incomplete", k)
+	}
+	payload, err := json.Marshal(t.claim(k, v.claims))
 	if err != nil {
 		return "", fmt.Errorf("encode claims: %w", err)
-	}
-	if _, ok := t.claims(payload, k); !ok {
-		return "", fmt.Errorf("claims of a token of kind %q are incomplete", k)
 	}
 	minted, err := t.current.sign(k, payload)
 	if err != nil {
 		return "", fmt.Errorf("sign token: %w", err)
 	}
+	t.known.Set(digestOf(minted), v)
 	return minted, nil
 }
+
+// verdictOf returns what [Tokens.read] will make of a token with the claims c,
+// unless it will refuse them. A token says nothing but what belongs to its
+// kind.
+func (t *Tokens) verdictOf(k token.Kind, c token.Claims) (verdict, bool) {
+	said := token.Claims{
+		ID: c.ID, Subject: c.Subject, Session: c.Session, IssuedAt: second(c.IssuedAt), ExpiresAt: second(c.ExpiresAt),
+	}
+	ok := t.audienceOf(k) != "" && isUUID(c.ID) && isUUID(string(c.Subject)) && isUUID(string(c.Session)) &&
+		isNumber(c.IssuedAt.Unix()) && isNumber(c.ExpiresAt.Unix())
+	switch k {
+	case token.Access:
+		said.Roles, said.Groups, said.AMR = list(c.Roles), list(c.Groups), list(c.AMR)
+		said.ACR, said.AuthTime, said.Gen = c.ACR, second(c.AuthTime), c.Gen
+		ok = ok && c.ACR != "" && isNumber(c.AuthTime.Unix()) && isNumber(int64(c.Gen))
+	case token.StepUp:
+		said.AMR = list(c.AMR)
+	case token.Refresh:
+	}
+	for _, s := range slices.Concat(said.Roles, said.Groups, said.AMR, []string{said.ACR}) {
+		ok = ok && utf8.ValidString(s) // JSON would put something else in its place
+	}
+	return verdict{kind: k, claims: said, notBefore: said.IssuedAt}, ok
+}
+
+func second(t time.Time) time.Time { return time.Unix(t.Unix(), 0).UTC() }
 
 // claim names what c says.
 func (t *Tokens) claim(k token.Kind, c token.Claims) map[string]any {
@@ -69,10 +95,10 @@ func (t *Tokens) claim(k token.Kind, c token.Claims) map[string]any {
 	}
 	switch k {
 	case token.Access:
-		m[roles], m[groups], m[amr] = list(c.Roles), list(c.Groups), list(c.AMR)
+		m[roles], m[groups], m[amr] = c.Roles, c.Groups, c.AMR
 		m[acr], m[authTime], m[gen] = c.ACR, c.AuthTime.Unix(), c.Gen
 	case token.StepUp:
-		m[amr] = list(c.AMR)
+		m[amr] = c.AMR
 	case token.Refresh:
 	}
 	return m
@@ -83,21 +109,24 @@ func list(s []string) []string { return append([]string{}, s...) }
 
 // sign returns a compact serialisation (RFC 7515 §3.1).
 func (e entry) sign(k token.Kind, payload []byte) (string, error) {
-	h := jws.NewHeaders()
-	if err := errors.Join(h.Set(jws.TypeKey, string(k)), h.Set(jws.KeyIDKey, e.kid)); err != nil {
+	input := encode([]byte(e.header(k))) + "." + encode(payload)
+	signature, err := e.signer.Sign([]byte(input), e.private)
+	if err != nil {
 		return "", err
 	}
-	alg := jwa.SignatureAlgorithm(e.alg)
-	signed, err := jws.Sign(payload, jws.WithKey(alg, e.private, jws.WithProtectedHeaders(h)))
-	switch {
-	case err != nil:
-		return "", err
-	case len(signed) > maxSize:
+	if e.alg == es256 {
+		signature = lowS(signature)
+	}
+	signed := input + "." + encode(signature)
+	if len(signed) > maxSize {
 		return "", fmt.Errorf("%d bytes are more than %d", len(signed), maxSize)
-	case e.alg == es256:
-		return lowS(string(signed))
 	}
-	return string(signed), nil
+	return signed, nil
+}
+
+// header needs no escaping: see [kids].
+func (e entry) header(k token.Kind) string {
+	return `{"alg":"` + e.alg + `","kid":"` + e.kid + `","typ":"` + string(k) + `"}`
 }
 
 // order is the order of P-256 (FIPS 186-5, SP 800-186 §3.2.1.3).
@@ -106,21 +135,17 @@ var (
 	halfOrder = new(big.Int).Rsh(order, 1)
 )
 
-// lowS gives an ES256 token the one signature that counts here. Every ECDSA
-// signature (r, s) has a twin (r, order-s) that anybody can work out and that
-// is as good to any verifier: a second spelling of the token.
-func lowS(t string) (string, error) {
-	p, ok := split(t)
-	if !ok {
-		return "", errors.New("jws wrote no token")
+// lowS gives the one ES256 signature that counts here. Every ECDSA signature
+// (r, s) has a twin (r, order-s) that anybody can work out and that is as good
+// to any verifier: a second spelling of the token.
+func lowS(signature []byte) []byte {
+	if isLowS(signature) {
+		return signature
 	}
-	if isLowS(p.signature) {
-		return t, nil
-	}
-	twin := slices.Clone(p.signature)
+	twin := slices.Clone(signature)
 	s := twin[len(twin)/2:]
 	new(big.Int).Sub(order, new(big.Int).SetBytes(s)).FillBytes(s)
-	return strings.TrimSuffix(t, encode(p.signature)) + encode(twin), nil
+	return twin
 }
 
 func isLowS(signature []byte) bool {

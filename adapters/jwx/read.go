@@ -128,6 +128,9 @@ func (r *reader) date(name string) time.Time { return time.Unix(r.integer(name),
 // maxDigits is enough for 9999-12-31 and keeps sums of times far from overflow.
 const maxDigits = 12
 
+// isNumber reports whether [reader.integer] reads n.
+func isNumber(n int64) bool { return n >= 0 && len(strconv.FormatInt(n, 10)) <= maxDigits }
+
 func (r *reader) integer(name string) int64 {
 	value := r.object[name]
 	n, err := strconv.ParseUint(string(value), 10, 63)

@@ -13,6 +13,7 @@ import (
 	"regexp"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jws"
 
 	"gatehouse/domain/key"
 	"gatehouse/domain/token"
@@ -75,7 +76,11 @@ func entryOf(k key.Opened) (entry, error) {
 	if !ok || algorithmOf(signer) != k.Algorithm || k.Algorithm == "" {
 		return entry{}, fmt.Errorf("not a key for %q", k.Algorithm)
 	}
-	return entry{kid: k.ID, alg: k.Algorithm, private: signer, public: signer.Public()}, nil
+	by, err := jws.NewSigner(jwa.SignatureAlgorithm(k.Algorithm))
+	if err != nil {
+		return entry{}, fmt.Errorf("nothing signs with %q", k.Algorithm)
+	}
+	return entry{kid: k.ID, alg: k.Algorithm, signer: by, private: signer, public: signer.Public()}, nil
 }
 
 // algorithmOf returns the one algorithm a key is for, or "".

@@ -21,6 +21,8 @@ const nbfLeeway = 30 * time.Second
 
 type digest [sha256.Size]byte
 
+func digestOf(token string) digest { return sha256.Sum256([]byte(token)) }
+
 // verdict is what is known of a token that is ours and readable. Whether its
 // time has come, or gone, is asked every time.
 type verdict struct {
@@ -29,15 +31,15 @@ type verdict struct {
 	notBefore time.Time
 }
 
-// Verify implements [outbound.Verifier]. The last 8192 tokens that it accepted
-// are remembered by their whole text, which saves the signature and nothing
-// else.
+// Verify implements [outbound.Verifier]. The last 8192 tokens that it accepted,
+// or that were minted here, are remembered by their whole text, which saves the
+// signature and nothing else.
 func (t *Tokens) Verify(s secret.Text, k token.Kind, now time.Time) (token.Claims, error) {
 	text := s.Reveal()
 	if len(text) > maxSize { // before anything else looks at it
 		return token.Claims{}, outbound.ErrTokenInvalid
 	}
-	d := digest(sha256.Sum256([]byte(text)))
+	d := digestOf(text)
 	v, known := t.known.GetIfPresent(d)
 	if !known {
 		var ok bool
