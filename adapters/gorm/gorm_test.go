@@ -28,6 +28,13 @@ func TestStoresOnPostgres(t *testing.T) {
 	})
 }
 
+func TestStoresBehindAPooler(t *testing.T) {
+	outboundtest.Stores(t, func(t *testing.T) outbound.UnitOfWork {
+		url := pgtest.URL(t)
+		return gorm.NewStore(open(t, gorm.Config{URL: url, Direct: url}), newVault(t))
+	})
+}
+
 // databases runs a test on both.
 func databases(t *testing.T, run func(t *testing.T, url string)) {
 	t.Run("sqlite", func(t *testing.T) { run(t, sqliteURL(t)) })

@@ -9,6 +9,7 @@ import (
 	"path"
 	"time"
 
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 )
@@ -58,9 +59,11 @@ func (db *DB) migrating(fn func(*goose.Provider) error) (err error) {
 	pool, err := db.write.DB()
 	dialect, name, opts := goose.DialectSQLite3, "sqlite", []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
 	if db.postgres {
-		if pool, err = postgresPool(db.url, nil); err != nil {
+		c, err := settingsOf(db.direct, unlimited)
+		if err != nil {
 			return err
 		}
+		pool = stdlib.OpenDB(*c)
 		defer func() { err = errors.Join(err, pool.Close()) }()
 		l, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
 		if err != nil {

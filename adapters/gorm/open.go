@@ -23,6 +23,15 @@ type Config struct {
 	Synchronous string
 	// Connections bounds the connections to PostgreSQL; zero is 20.
 	Connections int
+	// Lifetime is how long a connection to PostgreSQL may be used, so that
+	// load finds its way to a server that is new; zero is for ever.
+	Lifetime time.Duration
+	// Direct is another postgres://… of the same database, for what holds on to
+	// a session: migrations and [DB.Listen]. It says that URL leads through a
+	// pooler which lends a session for one transaction (PgBouncer); then
+	// nothing is left behind in one: no prepared statements, no time limits,
+	// which are for the role to have.
+	Direct string
 	// OnStatement, if set, is called before each statement but those that
 	// begin and end transactions.
 	OnStatement func(ctx context.Context)
@@ -32,7 +41,7 @@ type Config struct {
 type DB struct {
 	write, read *gorm.DB // the same on PostgreSQL
 	postgres    bool
-	url         string
+	direct      string   // URL of PostgreSQL, past any pooler
 	lock        *os.File // of the folder of an SQLite file
 }
 
@@ -85,6 +94,16 @@ func (db *DB) Ping(ctx context.Context) error {
 		err = pool.PingContext(ctx)
 	}
 	return classify("ping", err)
+}
+
+// Stats tells how much the connections are in use: those to PostgreSQL, or
+// those that write to SQLite, of which there is one.
+func (db *DB) Stats() sql.DBStats {
+	pool, err := db.write.DB()
+	if err != nil {
+		return sql.DBStats{}
+	}
+	return pool.Stats()
 }
 
 // Close closes all connections, then lets the next process have the file.

@@ -110,6 +110,9 @@ func (t outbox) Release(ctx context.Context, owner string, now time.Time) error 
 		query += " AND lease_owner = ?"
 		args = append(args, owner)
 	}
+	if t.postgres {
+		query = "WITH freed AS (" + query + " RETURNING id) " + announce + " FROM freed"
+	}
 	_, err := t.exec(ctx, "release notices", query, args...)
 	return err
 }

@@ -3,11 +3,11 @@ package gorm
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,21 +17,37 @@ import (
 )
 
 // limits keep a statement, a lock or an idle transaction of ours from holding
-// up the others. What the URL says counts more.
-var limits = map[string]string{
-	"statement_timeout": "5s", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "10s",
-	"synchronous_commit": "on", "application_name": "gatehouse",
+// up the others. What an operator has set for the role, the database or in the
+// URL counts more. Whether a commit waits for the disk (synchronous_commit) is
+// theirs alone.
+const limits = `
+SELECT set_config(name, ours.value, false) FROM pg_settings JOIN (VALUES
+	('statement_timeout', '5s'), ('lock_timeout', '2s'), ('idle_in_transaction_session_timeout', '10s')
+) AS ours (name, value) USING (name) WHERE source NOT IN ('database', 'user', 'database user', 'client')`
+
+func limited(ctx context.Context, c *pgx.Conn) error {
+	_, err := c.Exec(ctx, limits, pgx.QueryExecModeSimpleProtocol)
+	return err
 }
 
 func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
-	pool, err := postgresPool(cfg.URL, limits)
+	c, err := settingsOf(cfg.URL, nil)
 	if err != nil {
 		return nil, err
 	}
+	direct, opts := cfg.URL, []stdlib.OptionOpenDB{stdlib.OptionAfterConnect(limited)}
+	if cfg.Direct != "" { // the next transaction on the same session is anybody's
+		direct, opts = cfg.Direct, nil
+		if !strings.Contains(cfg.URL, "default_query_exec_mode=") {
+			c.DefaultQueryExecMode = pgx.QueryExecModeExec
+		}
+	}
+	pool := stdlib.OpenDB(*c, opts...)
 	n := cmp.Or(cfg.Connections, 20)
 	pool.SetMaxOpenConns(n)
 	pool.SetMaxIdleConns(n)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
+	pool.SetConnMaxLifetime(cfg.Lifetime)
 	db, err := wrap(postgres.New(postgres.Config{Conn: pool}), cfg)
 	if err == nil {
 		err = pool.PingContext(ctx)
@@ -39,16 +55,22 @@ func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("connect to PostgreSQL: %w", err), pool.Close())
 	}
-	return &DB{write: db, read: db, postgres: true, url: cfg.URL}, nil
+	return &DB{write: db, read: db, postgres: true, direct: direct}, nil
 }
 
-// postgresPool refuses servers that only read, as after a failover.
-func postgresPool(url string, params map[string]string) (*sql.DB, error) {
+// unlimited is for what may take long.
+var unlimited = map[string]string{
+	"statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "0",
+}
+
+// settingsOf returns how to connect to the server at url, and refuses one that
+// only reads, as after a failover. What url says counts more than params.
+func settingsOf(url string, params map[string]string) (*pgx.ConnConfig, error) {
 	c, err := pgx.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("the URL of the database cannot be read: %w", err)
 	}
-	all := map[string]string{}
+	all := map[string]string{"application_name": "gatehouse"}
 	maps.Copy(all, params)
 	maps.Copy(all, c.RuntimeParams)
 	c.RuntimeParams = all
@@ -56,7 +78,7 @@ func postgresPool(url string, params map[string]string) (*sql.DB, error) {
 	if c.ValidateConnect == nil {
 		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
-	return stdlib.OpenDB(*c), nil
+	return c, nil
 }
 
 // passing reports whether err may be gone when everything is tried again.

@@ -70,6 +70,36 @@ func TestADeadlockIsSurvived(t *testing.T) {
 	}
 }
 
+// Where an operator wants transactions to be serializable, of two that each
+// read what the other one writes one is run again.
+func TestASerializationFailureIsSurvived(t *testing.T) {
+	st := gorm.NewStore(open(t, gorm.Config{URL: pgtest.URL(t) + "&default_transaction_isolation=serializable"}), newVault(t))
+	fill(t, st)
+	var both sync.WaitGroup // have read
+	both.Add(2)
+	var runs atomic.Int32
+	errs := make(chan error)
+	for _, id := range []string{"n3", "n4"} {
+		first := sync.OnceFunc(both.Done)
+		go func() {
+			errs <- st.Within(t.Context(), func(ctx context.Context, s outbound.Stores) error {
+				runs.Add(1)
+				if _, err := s.Outbox.Backlog(ctx); err != nil {
+					return err
+				}
+				first()
+				both.Wait()
+				return s.Outbox.Add(ctx, mail(id, ""))
+			})
+		}()
+	}
+	must(t, <-errs)
+	must(t, <-errs)
+	if got := runs.Load(); got < 3 {
+		t.Errorf("%d runs, so the two never met", got)
+	}
+}
+
 // Connections that died are replaced, without a restart of ours.
 func TestDeadConnectionsAreReplaced(t *testing.T) {
 	url := pgtest.URL(t) + "&application_name=victim"

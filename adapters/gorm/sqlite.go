@@ -34,7 +34,7 @@ func openSQLite(ctx context.Context, path string, cfg Config) (*DB, error) {
 	if path == "" {
 		return nil, errors.New("the URL names no file")
 	}
-	db := &DB{url: cfg.URL}
+	db := &DB{}
 	if err := db.openPools(ctx, path, level, cfg); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

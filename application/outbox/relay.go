@@ -26,6 +26,8 @@ type Deps struct {
 	Now    func() time.Time
 	Jitter func(time.Duration) time.Duration // a random part of a duration
 	Log    *slog.Logger
+	// Announce makes the relays of other processes look at once.
+	Announce func(context.Context) error
 
 	Batch    int           // notices claimed at once, at most
 	Parallel int           // deliveries at once, at most
@@ -38,6 +40,7 @@ type Deps struct {
 type Relay struct {
 	d       Deps
 	wake    chan struct{}
+	heard   chan struct{}
 	freed   chan struct{} // signals that a delivery has ended
 	slots   chan struct{} // holds one element per delivery under way
 	flights sync.WaitGroup
@@ -48,13 +51,19 @@ type Relay struct {
 // NewRelay returns a Relay, which does nothing until [Relay.Run].
 func NewRelay(d Deps) *Relay {
 	return &Relay{
-		d: d, wake: make(chan struct{}, 1), freed: make(chan struct{}, 1), slots: make(chan struct{}, d.Parallel),
+		d: d, wake: make(chan struct{}, 1), heard: make(chan struct{}, 1), freed: make(chan struct{}, 1), slots: make(chan struct{}, d.Parallel),
 		domains: newDomains(max(1, d.Parallel/4)),
 	}
 }
 
-// Wake makes the relay look now. It never blocks.
+// Wake makes the relay look now, or tell others to if there is no room. It
+// never blocks.
 func (r *Relay) Wake() { signal(r.wake) }
+
+// Hear makes the relay look now, because another process told it to. It tells
+// nobody else, or two that have no room would wake each other for ever. It never
+// blocks.
+func (r *Relay) Hear() { signal(r.heard) }
 
 func signal(c chan struct{}) {
 	select {
@@ -83,6 +92,10 @@ func (r *Relay) Run(ctx context.Context) {
 		case <-ctx.Done():
 		case <-tick.C:
 		case <-r.wake:
+			if freed != nil {
+				r.announce(ctx)
+			}
+		case <-r.heard:
 		case <-freed:
 		}
 	}
@@ -104,6 +117,14 @@ func (r *Relay) round(ctx context.Context) bool {
 		r.start(ctx, c)
 	}
 	return len(claims) == room
+}
+
+// announce asks others to deliver what there is no room for here. They would
+// find it by themselves, a little later.
+func (r *Relay) announce(ctx context.Context) {
+	if err := r.d.Announce(ctx); err != nil && ctx.Err() == nil {
+		r.d.Log.WarnContext(ctx, "mails not announced to other replicas", "err", err)
+	}
 }
 
 // cannotLook reports the first failure of a row: the next ones say the same,

@@ -92,9 +92,10 @@ func newRig(work outbound.UnitOfWork, mail outbound.Mailer) *rig {
 	mu := &sync.Mutex{}
 	return &rig{outbox.Deps{
 		Work: work, Mail: mail, Owner: "me", Now: time.Now,
-		Jitter: func(d time.Duration) time.Duration { return d }, // the longest there is
-		Log:    slog.New(slog.NewJSONHandler(locked{mu, log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Batch:  20, Parallel: 8, Every: time.Second, Alone: false,
+		Jitter:   func(d time.Duration) time.Duration { return d }, // the longest there is
+		Log:      slog.New(slog.NewJSONHandler(locked{mu, log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Announce: func(context.Context) error { return nil },
+		Batch:    20, Parallel: 8, Every: time.Second, Alone: false,
 	}, log, mu}
 }
 
@@ -187,10 +188,44 @@ func TestWhatIsAnnouncedLeavesAtOnceAndTheRestWithinASecond(t *testing.T) {
 		add(t, store, letter("n2"))
 		synctest.Wait()
 		mail.delivered(t, map[string]int{"n1": 1})
-		time.Sleep(time.Second)
+		relay.Hear()
 		synctest.Wait()
 		mail.delivered(t, map[string]int{"n1": 1, "n2": 1})
+		add(t, store, letter("n3"))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		mail.delivered(t, map[string]int{"n1": 1, "n2": 1, "n3": 1})
 		backlog(t, store, 0, 0)
+	})
+}
+
+func TestOthersAreToldOfWhatThereIsNoRoomFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, told, free := memory.New(), 0, make(chan struct{})
+		mail := newPost(func(context.Context, notice.Notice, int) error { <-free; return nil })
+		g := newRig(store, mail)
+		g.deps.Parallel = 2
+		g.deps.Announce = func(context.Context) error { told++; return errors.New("no one there") }
+		relay, stop := g.run(t)
+		for i, want := range []int{0, 0, 1, 2} {
+			add(t, outbox.Waking(store, relay.Wake), letter(fmt.Sprintf("n%d", i)))
+			synctest.Wait()
+			if told != want {
+				t.Errorf("told %d times after %d mails, want %d", told, i+1, want)
+			}
+		}
+		relay.Hear()
+		synctest.Wait()
+		if told != 2 {
+			t.Error("told others what others told")
+		}
+		close(free)
+		synctest.Wait()
+		mail.delivered(t, map[string]int{"n0": 1, "n1": 1, "n2": 1, "n3": 1})
+		stop()
+		if got := strings.Count(g.logged(), "not announced"); told != 2 || got != 2 {
+			t.Errorf("told %d times, %d lines in the log", told, got)
+		}
 	})
 }
 

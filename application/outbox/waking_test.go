@@ -90,5 +90,6 @@ func TestWakeNeverBlocks(*testing.T) {
 	r := outbox.NewRelay(outbox.Deps{Parallel: 1})
 	for range 3 {
 		r.Wake()
+		r.Hear()
 	}
 }

@@ -79,6 +79,7 @@ func (s settings) rules() []rule {
 		{"internal.trace_url", s.Internal.TraceURL == "" || isBaseURL(s.Internal.TraceURL), "an http or https URL without user, query or fragment"},
 		{"internal.address", s.Internal.Address != s.HTTP.Address || strings.HasSuffix(s.HTTP.Address, ":0"), "another address than http.address"},
 		{"database.url", isDatabase(s.Database.URL.Reveal()), "empty, sqlite:///path or postgres://…"},
+		{"database.direct_url", s.Database.DirectURL.Reveal() == "" || isPostgres(s.Database.URL.Reveal()) && isPostgres(s.Database.DirectURL.Reveal()), "empty, or postgres://… as database.url is"},
 		{"database.max_connections", s.Database.MaxConnections > 0, "positive"},
 		{"database.synchronous", oneOf(s.Database.Synchronous, "OFF", "NORMAL", "FULL"), "OFF, NORMAL or FULL"},
 		{"mail.url", mailScheme, "empty, smtp://…, smtps://… or disabled:"},
@@ -148,6 +149,7 @@ func (s settings) unsafe() error {
 		{"keys.master", isSample(s.Keys.Master.Reveal()), "is a sample from the documentation"},
 		{"bootstrap.admin_password", isSample(s.Bootstrap.AdminPassword.Reveal()), "is a sample from the documentation"},
 		{"database.url", hasSamplePassword(s.Database.URL.Reveal()), "has a sample password from the documentation"},
+		{"database.direct_url", hasSamplePassword(s.Database.DirectURL.Reveal()), "has a sample password from the documentation"},
 		{"mail.url", hasSamplePassword(s.Mail.URL.Reveal()), "has a sample password from the documentation"},
 		{"app.base_url", base != nil && base.Scheme != "https" && !isLoopback(base.Hostname()), "is not https"},
 		{"app.base_url", s.App.BaseURL == "" && !isLoopback(hostOf(s.HTTP.Address)), "is empty, while http.address is not a loopback address"},
@@ -265,6 +267,8 @@ func isDatabase(s string) bool {
 	scheme, rest, ok := strings.Cut(s, "://")
 	return s == "" || ok && rest != "" && oneOf(scheme, "sqlite", "postgres", "postgresql")
 }
+
+func isPostgres(s string) bool { return isDatabase(s) && strings.HasPrefix(s, "postgres") }
 
 func isMailbox(s string) bool {
 	_, err := mail.ParseAddress(s)

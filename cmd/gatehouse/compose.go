@@ -183,7 +183,7 @@ func newAtlas(cfg settings) (atlas, error) {
 
 func newRelay(f *foundation, m outbound.Mailer) *appoutbox.Relay {
 	return appoutbox.NewRelay(appoutbox.Deps{
-		Work: f.work, Mail: m, Owner: newID(), Now: now, Log: f.log,
+		Work: f.work, Mail: m, Owner: newID(), Now: now, Log: f.log, Announce: f.db.Announce,
 		Jitter: func(d time.Duration) time.Duration { return rand.N(max(d, 1)) }, //nolint:gosec // spreads retries, protects nothing
 		Batch:  20, Parallel: 8, Every: time.Second, Alone: f.alone(),
 	})

@@ -61,10 +61,12 @@ type internalConfig struct {
 }
 
 type databaseConfig struct {
-	URL            location `koanf:"url"`
-	Migrate        bool     `koanf:"migrate"`
-	MaxConnections int      `koanf:"max_connections"`
-	Synchronous    string   `koanf:"synchronous"`
+	URL                location      `koanf:"url"`
+	DirectURL          location      `koanf:"direct_url"`
+	Migrate            bool          `koanf:"migrate"`
+	MaxConnections     int           `koanf:"max_connections"`
+	ConnectionLifetime time.Duration `koanf:"connection_lifetime"`
+	Synchronous        string        `koanf:"synchronous"`
 }
 
 type mailConfig struct {

@@ -116,6 +116,28 @@ func TestEveryMistakeIsReportedAtOnceWithItsSource(t *testing.T) {
 	}
 }
 
+func TestADirectURLIsForPostgresBehindAPooler(t *testing.T) {
+	for url, ok := range map[string]bool{"": false, "sqlite:///x.db": false, "postgres://pooler/x": true, "postgresql://pooler/x": true} {
+		for direct, alike := range map[string]bool{"postgres://db/x": true, "sqlite:///y.db": false, "db:5432": false} {
+			_, err := loadConfig("", []string{"database.url=" + url, "database.direct_url=" + direct}, nil, quiet)
+			if (err == nil) != (ok && alike) || err != nil && !strings.Contains(err.Error(), "database.direct_url") {
+				t.Errorf("url %q, direct_url %q: %v", url, direct, err)
+			}
+		}
+	}
+}
+
+func TestConnectionsEndALittleBeforeTheirTime(t *testing.T) {
+	for range 100 {
+		if got := shortened(time.Hour); got < 54*time.Minute || got > time.Hour {
+			t.Errorf("an hour is made %s", got)
+		}
+	}
+	if got := shortened(0); got != 0 {
+		t.Errorf("for ever is made %s", got)
+	}
+}
+
 func TestMistakesInSecretsDoNotShowThem(t *testing.T) {
 	_, err := loadConfig("", []string{
 		"database.url=mysql://me:hunter2@db/x?password=hunter2", "mail.url=smtp://me:hunter2@", "bootstrap.admin_password=hunter2",
@@ -179,6 +201,7 @@ func TestProductionListsEveryUnsafeSetting(t *testing.T) {
 		"bootstrap.admin_password=" + samples[0]:                    "bootstrap.admin_password: is a sample",
 		"database.url=postgres://gatehouse:" + samples[1] + "@db/x": "database.url: has a sample password",
 		"app.base_url=http://id.example.com":                        "app.base_url: is not https",
+		"database.direct_url=postgres://me:" + samples[1] + "@db/x": "database.direct_url: has a sample password",
 	} {
 		if _, err := loadConfig("", append(slices.Clone(safe), unsafe, "bootstrap.admin_email=a@example.com"), nil, quiet); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", unsafe, err)

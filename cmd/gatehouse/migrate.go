@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"text/tabwriter"
 	"time"
 
@@ -77,6 +78,13 @@ func openDatabase(ctx context.Context, cfg settings) (*gormadapter.DB, error) {
 		return nil, err
 	}
 	return gormadapter.Open(ctx, gormadapter.Config{
-		URL: cfg.databaseURL(), Synchronous: cfg.Database.Synchronous, Connections: cfg.Database.MaxConnections,
+		URL: cfg.databaseURL(), Direct: cfg.Database.DirectURL.Reveal(), Synchronous: cfg.Database.Synchronous,
+		Connections: cfg.Database.MaxConnections, Lifetime: shortened(cfg.Database.ConnectionLifetime),
 	})
+}
+
+// shortened takes up to a tenth off a time, lest all replicas that began
+// together begin anew together.
+func shortened(d time.Duration) time.Duration {
+	return d - rand.N(d/10+1) //nolint:gosec // spreads load, protects nothing
 }

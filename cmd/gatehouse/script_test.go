@@ -8,6 +8,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
+
+	"gatehouse/adapters/gorm/pgtest"
 )
 
 func TestMain(m *testing.M) {
@@ -20,6 +22,7 @@ type leakFree struct{ *testing.M }
 // Run implements [testscript.TestingM].
 func (m leakFree) Run() int {
 	code := m.M.Run()
+	pgtest.Stop()
 	// GORM's memory of prepared statements has a goroutine that nobody can end.
 	known := goleak.IgnoreAnyFunction("gorm.io/gorm/internal/lru.NewLRU[...].func1")
 	if err := goleak.Find(known); err != nil && code == 0 {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	argon2adapter "gatehouse/adapters/argon2"
+	gormadapter "gatehouse/adapters/gorm"
 	httpadapter "gatehouse/adapters/http"
 	oteladapter "gatehouse/adapters/otel"
 	prometheusadapter "gatehouse/adapters/prometheus"
@@ -106,6 +107,7 @@ func (s *service) assemble(ctx context.Context, words httpadapter.Words, hasher 
 	}
 	watchHashes(s.metrics, h)
 	watchOutbox(s.metrics, s.work)
+	watchDatabase(s.metrics, s.db)
 	s.hasher = h
 	s.sweeper = apphousekeeping.NewSweeper(apphousekeeping.SweeperDeps{Work: s.work, Every: 10 * time.Minute, Now: now, Log: s.log})
 	work := s.work
@@ -193,6 +195,14 @@ func watchHashes(m *prometheusadapter.Metrics, h *argon2adapter.Hasher) {
 	m.Counter("gatehouse_hash_wait_seconds_total", "Time spent waiting for a hash.", func() float64 { return h.Stats().Waited.Seconds() })
 }
 
+func watchDatabase(m *prometheusadapter.Metrics, db *gormadapter.DB) {
+	m.Gauge("gatehouse_database_connections_max", "Connections there may be.", func() float64 { return float64(db.Stats().MaxOpenConnections) })
+	m.Gauge("gatehouse_database_connections_open", "Connections there are.", func() float64 { return float64(db.Stats().OpenConnections) })
+	m.Gauge("gatehouse_database_connections_in_use", "Connections that are at work.", func() float64 { return float64(db.Stats().InUse) })
+	m.Counter("gatehouse_database_waits_total", "How often one had to wait for a connection.", func() float64 { return float64(db.Stats().WaitCount) })
+	m.Counter("gatehouse_database_wait_seconds_total", "Time spent waiting for a connection.", func() float64 { return db.Stats().WaitDuration.Seconds() })
+}
+
 // watchOutbox shows how much the outbox owes, read once for all three gauges.
 func watchOutbox(m *prometheusadapter.Metrics, work outbound.UnitOfWork) {
 	const fresh, patience = time.Second, 2 * time.Second
@@ -263,8 +273,17 @@ func (s *service) loops(ctx context.Context) *loops {
 	l.ends.Go(func() { s.supervise(ctx, "memory", func(ctx context.Context) { giveMemoryBack(ctx, s.hasher) }) })
 	if s.relay != nil {
 		l.ends.Go(func() { s.supervise(ctx, "outbox", s.relay.Run) })
+		l.ends.Go(func() { s.supervise(ctx, "listener", s.listen) })
 	}
 	return l
+}
+
+// listen wakes the relay when another replica has stored a mail, and is too
+// busy to deliver it or stops.
+func (s *service) listen(ctx context.Context) {
+	s.db.Listen(ctx, s.relay.Hear, func(err error) {
+		s.log.WarnContext(ctx, "not listening for mails of other replicas, will look every second", "err", err)
+	})
 }
 
 // supervise runs a loop again when it panics, a little later each time.

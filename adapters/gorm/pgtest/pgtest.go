@@ -28,7 +28,7 @@ import (
 )
 
 // env names a server that is there already. Its user must be allowed to create
-// schemas.
+// schemas and roles.
 const env = "GATEHOUSE_TEST_POSTGRES_URL"
 
 var server struct {
@@ -44,13 +44,18 @@ var server struct {
 //	func TestMain(m *testing.M) { pgtest.Main(m) }
 func Main(m *testing.M) {
 	code := m.Run()
+	Stop()
+	os.Exit(code)
+}
+
+// Stop ends the server, for packages whose tests have a Main of their own.
+func Stop() {
 	if server.db != nil {
 		_ = server.db.Close()
 	}
 	if server.stop != nil {
 		server.stop()
 	}
-	os.Exit(code)
 }
 
 // URL returns the URL of an empty schema, which goes when the test ends.
@@ -61,14 +66,8 @@ func URL(t testing.TB) string {
 		t.Fatal(server.err)
 	}
 	name := "test_" + strings.ToLower(rand.Text())
-	if _, err := server.db.ExecContext(t.Context(), "CREATE SCHEMA "+name); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if _, err := server.db.ExecContext(context.WithoutCancel(t.Context()), "DROP SCHEMA "+name+" CASCADE"); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { do(context.WithoutCancel(t.Context()), t, "DROP SCHEMA "+name+" CASCADE") })
+	do(t.Context(), t, "CREATE SCHEMA "+name)
 	u, err := url.Parse(server.url)
 	if err != nil {
 		t.Fatal(err)
@@ -77,6 +76,39 @@ func URL(t testing.TB) string {
 	q.Set("search_path", name)
 	u.RawQuery = q.Encode()
 	return u.String()
+}
+
+// Role returns owner, the URL of a schema, for a new role that may read and
+// write the tables which are there, and change none. settings are of the role,
+// such as "statement_timeout = '7s'". It goes when the test ends.
+func Role(t testing.TB, owner string, settings ...string) string {
+	t.Helper()
+	u, err := url.Parse(owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema, name, password := u.Query().Get("search_path"), "role_"+strings.ToLower(rand.Text()), rand.Text()
+	steps := []string{
+		"CREATE ROLE " + name + " LOGIN PASSWORD '" + password + "'",
+		"GRANT USAGE ON SCHEMA " + schema + " TO " + name,
+		"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA " + schema + " TO " + name,
+	}
+	for _, s := range settings {
+		steps = append(steps, "ALTER ROLE "+name+" SET "+s)
+	}
+	t.Cleanup(func() { do(context.WithoutCancel(t.Context()), t, "DROP OWNED BY "+name, "DROP ROLE "+name) })
+	do(t.Context(), t, steps...)
+	u.User = url.UserPassword(name, password)
+	return u.String()
+}
+
+func do(ctx context.Context, t testing.TB, steps ...string) {
+	t.Helper()
+	for _, s := range steps {
+		if _, err := server.db.ExecContext(ctx, s); err != nil {
+			t.Errorf("%s: %v", s, err)
+		}
+	}
 }
 
 func start(ctx context.Context) {
