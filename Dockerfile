@@ -6,8 +6,8 @@ COPY . .
 ARG VERSION=devel COMMIT=unknown DATE=unknown
 RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false \
       -ldflags "-s -w -X main.version=$VERSION -X main.commit=$COMMIT -X main.date=$DATE" \
-      -o /gatehouse ./cmd/gatehouse \
- && install -d -m 0700 -o 65532 -g 65532 /data
+      -o /gatehouse ./cmd/gatehouse
+RUN install -d -m 0700 -o 65532 -g 65532 /data
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/

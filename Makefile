@@ -5,6 +5,9 @@
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOFUMPT  := go run mvdan.cc/gofumpt@v0.12.0 -modpath gatehouse
 VULN     := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
+COMPOSE  := go run github.com/compose-spec/compose-go/v2/cmd@v2.9.0
+CADDY    := go run github.com/caddyserver/caddy/v2/cmd/caddy@v$(shell sed -n 's/^    image: caddy://p' docker-compose.yml)
+KUBE     := go run sigs.k8s.io/kubectl-validate@v0.0.4
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -82,6 +85,17 @@ fuzz: ## Every fuzz target for FUZZTIME (10s)
 .PHONY: cover
 cover: postgres ## Coverage of all packages by all tests
 	go test -coverpkg=./... -coverprofile=cover.out ./... && go tool cover -func=cover.out | tail -1
+
+.PHONY: deploy/check
+deploy/check: ## Compose file, proxy, Kubernetes example and image, without a container engine
+	mkdir -p bin && $(COMPOSE) -format json docker-compose.yml >bin/map.json
+	$(CADDY) validate --adapter caddyfile --config deploy/Caddyfile
+	$(KUBE) deploy/kubernetes
+	.ci/image
+
+.PHONY: deploy/run
+deploy/run: deploy/check ## Start the compose file as processes, and kill some of them (root)
+	.ci/map
 
 .PHONY: vuln
 vuln: ## Known vulnerabilities that we call
