@@ -122,6 +122,10 @@ func (t oneTime) Void(ctx context.Context, of principal.ID, kind onetime.Kind, k
 	return err
 }
 
+func (t oneTime) VoidEvery(ctx context.Context, now time.Time) (int, error) {
+	return t.exec(ctx, "void every one-time item", "UPDATE one_time SET voided_at = ? WHERE TRUE"+usable, at(now), at(now))
+}
+
 func (t oneTime) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
 	return t.purge(ctx, "one_time", "hash", "expires_at < ?", limit, at(before))
 }

@@ -225,6 +225,16 @@ func TestALinkWithoutATokenIsNoMail(t *testing.T) {
 }
 
 // A link may be good for longer than we say, never for less.
+func TestKindsWithALinkAreKnown(t *testing.T) {
+	for _, k := range notice.Kinds() {
+		n := letter(k)
+		n.Token = secret.New("canary")
+		if has, said := strings.Contains(render(t, n).Text, "canary"), slices.Contains(notice.LinkKinds(), k); has != said {
+			t.Errorf("a mail of kind %s has a link: %t, said to: %t", k, has, said)
+		}
+	}
+}
+
 func TestTheEndOfALinkIsRoundedDown(t *testing.T) {
 	for valid, want := range map[time.Duration]string{
 		24 * time.Hour:                "valid for 24 hours",

@@ -69,6 +69,21 @@ func (t oneTime) Void(ctx context.Context, of principal.ID, kind onetime.Kind, k
 	})
 }
 
+func (t oneTime) VoidEvery(ctx context.Context, now time.Time) (n int, err error) {
+	now = instant(now)
+	err = t.write(ctx, func(s *state) error {
+		for h, i := range s.items.rows {
+			if i.State(now) == onetime.Usable {
+				i.VoidedAt = now
+				s.items.put(h, i)
+				n++
+			}
+		}
+		return nil
+	})
+	return n, err
+}
+
 func (t oneTime) Purge(ctx context.Context, before time.Time, limit int) (n int, err error) {
 	before = instant(before)
 	err = t.write(ctx, func(s *state) error {

@@ -91,15 +91,34 @@ func (t outbox) Settle(ctx context.Context, c outbound.Claim, o outbound.Outcome
 		if !o.Dead && !o.RetryAt.IsZero() {
 			p.state, p.due = queued, instant(o.RetryAt)
 		} else {
-			p.state, p.settledAt = sent, instant(o.At)
+			p.finish(sent, o.At)
 			if o.Dead {
 				p.state = dead
 			}
-			p.notice.To, p.notice.Name, p.notice.Token, p.notice.From = email.Address{}, "", secret.Text{}, client.Info{}
 		}
 		s.outbox.put(p.notice.ID, p)
 		return nil
 	})
+}
+
+// finish wipes what nobody needs any more.
+func (p *parcel) finish(as parcelState, now time.Time) {
+	p.state, p.settledAt = as, instant(now)
+	p.notice.To, p.notice.Name, p.notice.Token, p.notice.From = email.Address{}, "", secret.Text{}, client.Info{}
+}
+
+func (t outbox) Drop(ctx context.Context, kinds []notice.Kind, _ string, now time.Time) (n int, err error) {
+	err = t.write(ctx, func(s *state) error {
+		for id, p := range s.outbox.rows {
+			if (p.state == queued || p.state == leased) && slices.Contains(kinds, p.notice.Kind) {
+				p.finish(dead, now)
+				s.outbox.put(id, p)
+				n++
+			}
+		}
+		return nil
+	})
+	return n, err
 }
 
 func (t outbox) Release(ctx context.Context, owner string, now time.Time) error {

@@ -436,6 +436,10 @@ func TestOperationsPassFailuresOnAndChangeNothing(t *testing.T) {
 			_, err := app.NewSessionsEnder(app.SessionsEnderDeps{Work: w.work, Now: clock}).Do(ctx, inbound.EndEverySession{})
 			return err
 		}, 1},
+		"restore": {func(ctx context.Context, w *world) error {
+			_, err := app.NewRestoreDeclarer(app.RestoreDeclarerDeps{Work: w.work, Now: clock}).Do(ctx, inbound.DeclareRestore{Epoch: 1})
+			return err
+		}, 5},
 		"list keys": {func(ctx context.Context, w *world) error {
 			_, err := app.NewKeyLister(app.KeyListerDeps{Work: w.work}).Do(ctx, inbound.ListKeys{})
 			return err

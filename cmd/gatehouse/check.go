@@ -81,6 +81,7 @@ func (s settings) rules() []rule {
 		{"database.url", isDatabase(s.Database.URL.Reveal()), "empty, sqlite:///path or postgres://…"},
 		{"database.direct_url", s.Database.DirectURL.Reveal() == "" || isPostgres(s.Database.URL.Reveal()) && isPostgres(s.Database.DirectURL.Reveal()), "empty, or postgres://… as database.url is"},
 		{"database.max_connections", s.Database.MaxConnections > 0, "positive"},
+		{"database.restore_epoch", s.Database.RestoreEpoch >= 0, "0 or more"},
 		{"database.synchronous", oneOf(s.Database.Synchronous, "OFF", "NORMAL", "FULL"), "OFF, NORMAL or FULL"},
 		{"mail.url", mailScheme, "empty, smtp://…, smtps://… or disabled:"},
 		{"mail.from", s.Mail.From == "" || isMailbox(s.Mail.From), "an address such as Name <name@example.com>"},
@@ -216,6 +217,9 @@ func (c config) mailFrom() string {
 func (c config) databaseURL() string {
 	return cmp.Or(c.Database.URL.Reveal(), "sqlite://"+filepath.Join(c.DataDir, "gatehouse.db"))
 }
+
+// isFile says whether the database is an SQLite file.
+func (c config) isFile() bool { return strings.HasPrefix(c.databaseURL(), "sqlite://") }
 
 func (c config) audience(base string) string { return cmp.Or(c.Tokens.Audience, base) }
 

@@ -67,6 +67,7 @@ type databaseConfig struct {
 	MaxConnections     int           `koanf:"max_connections"`
 	ConnectionLifetime time.Duration `koanf:"connection_lifetime"`
 	Synchronous        string        `koanf:"synchronous"`
+	RestoreEpoch       int           `koanf:"restore_epoch"`
 }
 
 type mailConfig struct {

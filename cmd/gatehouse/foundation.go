@@ -152,4 +152,4 @@ func ownFolder(dir string) error {
 
 // alone says whether no other process can use this database: it is a file, and
 // locked.
-func (f *foundation) alone() bool { return strings.HasPrefix(f.cfg.databaseURL(), "sqlite://") }
+func (f *foundation) alone() bool { return f.cfg.isFile() }

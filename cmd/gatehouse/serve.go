@@ -49,6 +49,9 @@ func (serveCmd) serve(ctx context.Context, p *process) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := f.afterRestore(ctx); err != nil {
+		return err
+	}
 	d, err := bind(ctx, cfg.config)
 	if err != nil {
 		return err

@@ -28,6 +28,10 @@ func Kinds() []Kind {
 	return []Kind{EmailVerification, RegistrationAlert, LoginAlert, PasswordChanged, RefreshTokenReused}
 }
 
+// LinkKinds lists the kinds whose mails carry the token of a link: they are
+// worthless once links are.
+func LinkKinds() []Kind { return []Kind{EmailVerification} }
+
 // Notice is a mail that will be delivered at least once or be visibly given
 // up. Recipient and language are those of the moment it was promised.
 type Notice struct {

@@ -43,6 +43,7 @@ const (
 	PasswordChanged EndReason = "password_changed"
 	Disabled        EndReason = "disabled"
 	EndedByOperator EndReason = "ended_by_operator"
+	Restored        EndReason = "restored" // the database was put back to an earlier state
 )
 
 // Factor is one way a principal has proven to be who they are, named as in the

@@ -59,6 +59,24 @@ type SetAdmin struct {
 // restore or a leak. It answers how many ended.
 type EndEverySession struct{ Operator }
 
+// DeclareRestore says that the database may have been put back to an earlier
+// state: unless its epoch is Epoch or higher already, every session ends, every
+// link that was mailed becomes worthless, and the epoch is stored (faults F70).
+// With Again it is raised in any case, to Epoch at least.
+type DeclareRestore struct {
+	Operator
+	Epoch int
+	Again bool
+}
+
+// Restored is the answer to [DeclareRestore]. Unless Raised, nothing changed.
+type Restored struct {
+	Epoch  int // from now on
+	Raised bool
+
+	Sessions, Links, Mails int // that are worthless now
+}
+
 // ListKeys asks for the keys of the service, without material.
 type ListKeys struct{}
 

@@ -89,6 +89,9 @@ type OneTime interface {
 	// Void makes the usable items of a kind and principal worthless, but for
 	// those that prove the address whose normal form is keep ("" keeps none).
 	Void(ctx context.Context, of principal.ID, kind onetime.Kind, keep string, now time.Time) error
+	// VoidEvery makes every usable item worthless and returns how many there
+	// were.
+	VoidEvery(ctx context.Context, now time.Time) (int, error)
 	// Purge removes at most limit items that expired before, and returns how
 	// many went.
 	Purge(ctx context.Context, before time.Time, limit int) (int, error)
@@ -108,6 +111,10 @@ type Outbox interface {
 	// Release makes what owner has leased due at once. owner "" releases all
 	// leases: for a start, when nobody else can hold one.
 	Release(ctx context.Context, owner string, now time.Time) error
+	// Drop gives up what is not finished of these kinds, and returns how many
+	// notices that were. Whoever has one of them leased has lost it. why is a
+	// class, as in [Outcome].
+	Drop(ctx context.Context, kinds []notice.Kind, why string, now time.Time) (int, error)
 	// Backlog tells how much waits.
 	Backlog(ctx context.Context) (Backlog, error)
 	// Purge removes at most limit notices that were delivered before
@@ -180,4 +187,15 @@ type Keys interface {
 	// current key already and k is to be one: of any number of replicas that
 	// start at once, one makes the keys.
 	Add(ctx context.Context, k key.Wrapped) error
+}
+
+// Restores counts how often the database was put back to an earlier state, as
+// far as it was told.
+type Restores interface {
+	// Epoch returns the highest epoch that was raised, 0 if none ever was.
+	Epoch(ctx context.Context) (int, error)
+	// Raise makes to the epoch. It returns false, and changes nothing, when the
+	// epoch is as high already: of any number of callers at once one is told
+	// true. What follows in the same transaction may change very many rows.
+	Raise(ctx context.Context, to int) (bool, error)
 }

@@ -46,4 +46,5 @@ type Stores struct {
 	Cooldowns  Cooldowns
 	Devices    Devices
 	Keys       Keys
+	Restores   Restores
 }

@@ -80,7 +80,7 @@ func (w *Work) stores(s outbound.Stores) outbound.Stores {
 	return outbound.Stores{
 		Principals: principals{s.Principals, w}, Sessions: sessions{s.Sessions, w}, OneTime: oneTime{s.OneTime, w},
 		Outbox: outbox{s.Outbox, w}, Attempts: attempts{s.Attempts, w}, Cooldowns: cooldowns{s.Cooldowns, w},
-		Devices: s.Devices, Keys: keys{s.Keys, w},
+		Devices: s.Devices, Keys: keys{s.Keys, w}, Restores: restores{s.Restores, w},
 	}
 }
 
@@ -190,6 +190,13 @@ func (o oneTime) Void(ctx context.Context, of principal.ID, k onetime.Kind, keep
 	return o.OneTime.Void(ctx, of, k, keep, now)
 }
 
+func (o oneTime) VoidEvery(ctx context.Context, now time.Time) (int, error) {
+	if err := o.w.call(); err != nil {
+		return 0, err
+	}
+	return o.OneTime.VoidEvery(ctx, now)
+}
+
 func (o oneTime) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
 	if err := o.w.call(); err != nil {
 		return 0, err
@@ -207,6 +214,13 @@ func (o outbox) Add(ctx context.Context, n notice.Notice) error {
 		return err
 	}
 	return o.Outbox.Add(ctx, n)
+}
+
+func (o outbox) Drop(ctx context.Context, kinds []notice.Kind, why string, now time.Time) (int, error) {
+	if err := o.w.call(); err != nil {
+		return 0, err
+	}
+	return o.Outbox.Drop(ctx, kinds, why, now)
 }
 
 func (o outbox) Purge(ctx context.Context, deliveredBefore, deadBefore time.Time, limit int) (int, error) {
@@ -278,4 +292,23 @@ func (k keys) Add(ctx context.Context, n key.Wrapped) error {
 		return err
 	}
 	return k.Keys.Add(ctx, n)
+}
+
+type restores struct {
+	outbound.Restores
+	w *Work
+}
+
+func (r restores) Epoch(ctx context.Context) (int, error) {
+	if err := r.w.call(); err != nil {
+		return 0, err
+	}
+	return r.Restores.Epoch(ctx)
+}
+
+func (r restores) Raise(ctx context.Context, to int) (bool, error) {
+	if err := r.w.call(); err != nil {
+		return false, err
+	}
+	return r.Restores.Raise(ctx, to)
 }

@@ -21,6 +21,7 @@ var oneTimeChecks = []storeCheck{
 	{"UseHasOneWinner", useHasOneWinner},
 	{"VoidKeepsAnAddress", voidKeepsAnAddress},
 	{"VoidLeavesOthersAlone", voidLeavesOthersAlone},
+	{"VoidEveryCounts", voidEveryCounts},
 	{"OneTimePurge", oneTimePurge},
 }
 
@@ -175,6 +176,29 @@ func voidLeavesOthersAlone(t *testing.T, w work) {
 		return s.OneTime.Void(ctx, "u1", onetime.EmailVerification, "", at)
 	})
 	for _, want := range all {
+		sameItem(t, find(t, w, want), want)
+	}
+}
+
+func voidEveryCounts(t *testing.T, w work) {
+	add(t, w, user("u1"), user("u2"))
+	reset, used, void, expired := item(2, "u1"), item(3, "u1"), item(4, "u1"), item(5, "u1")
+	reset.Kind = onetime.PasswordReset
+	used.UsedAt, void.VoidedAt, expired.ExpiresAt = at.Add(-time.Second), at.Add(-time.Second), at
+	usable, rest := []onetime.Item{item(1, "u2"), reset}, []onetime.Item{used, void, expired}
+	addItems(t, w, usable...)
+	addItems(t, w, rest...)
+	for _, want := range []int{2, 0} {
+		if n, err := w.Single().OneTime.VoidEvery(t.Context(), at); err != nil || n != want {
+			t.Errorf("VoidEvery = %d, %v, want %d", n, err, want)
+		}
+	}
+	for _, i := range usable {
+		if got := find(t, w, i).State(at); got != onetime.Voided {
+			t.Errorf("item %d is left in state %d", i.Hash[0], got)
+		}
+	}
+	for _, want := range rest {
 		sameItem(t, find(t, w, want), want)
 	}
 }

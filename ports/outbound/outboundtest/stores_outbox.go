@@ -25,6 +25,7 @@ var outboxChecks = []storeCheck{
 	{"SettleStale", settleStale},
 	{"ReleaseFreesLeases", releaseFreesLeases},
 	{"BacklogTellsTheOldest", backlogTellsTheOldest},
+	{"DropGivesUpKinds", dropGivesUpKinds},
 	{"OutboxPurge", outboxPurge},
 }
 
@@ -258,6 +259,28 @@ func backlogTellsTheOldest(t *testing.T, w work) {
 	backlog(t, w, outbound.Backlog{Queued: 2, Dead: 1, Oldest: at.Add(2 * time.Second)})
 	settle(t, w, all[2], outbound.Outcome{At: at, RetryAt: at.Add(time.Hour)})
 	backlog(t, w, outbound.Backlog{Queued: 2, Dead: 1, Oldest: at.Add(2 * time.Second)})
+}
+
+func dropGivesUpKinds(t *testing.T, w work) {
+	alert := letter("n4", "")
+	alert.Kind = notice.LoginAlert
+	addNotices(t, w, letter("n1", ""), letter("n2", ""), letter("n3", ""), alert)
+	settle(t, w, claim(t, w, "me", at, 1)[0], outbound.Outcome{At: at}) // n1
+	leased := claim(t, w, "me", at, 1)[0]                               // n2
+	for _, want := range []int{2, 0} {
+		n, err := w.Single().Outbox.Drop(t.Context(), []notice.Kind{notice.EmailVerification, notice.PasswordChanged}, "restored", at)
+		if err != nil || n != want {
+			t.Errorf("Drop = %d, %v, want %d", n, err, want)
+		}
+	}
+	if err := w.Single().Outbox.Settle(t.Context(), leased, outbound.Outcome{At: at}); !errors.Is(err, outbound.ErrStale) {
+		t.Errorf("Settle of a dropped notice = %v, want ErrStale", err)
+	}
+	backlog(t, w, outbound.Backlog{Queued: 1, Dead: 2, Oldest: alert.CreatedAt})
+	claims(t, w, at.Add(time.Hour), "n4 ")
+	purged(t, "Outbox", 9, []int{2}, func(limit int) (int, error) { // dropped when it was said to be
+		return w.Single().Outbox.Purge(t.Context(), at, at.Add(time.Microsecond), limit)
+	})
 }
 
 func outboxPurge(t *testing.T, w work) {

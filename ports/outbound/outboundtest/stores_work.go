@@ -268,11 +268,15 @@ func everyCall() map[string]call {
 		"OneTime.Void": func(ctx context.Context, s stores) error {
 			return s.OneTime.Void(ctx, "u1", onetime.PasswordReset, "", at)
 		},
+		"OneTime.VoidEvery": func(ctx context.Context, s stores) error { return second(s.OneTime.VoidEvery(ctx, at)) },
 		"OneTime.Purge":  func(ctx context.Context, s stores) error { return second(s.OneTime.Purge(ctx, at, 9)) },
 		"Outbox.Add":     func(ctx context.Context, s stores) error { return s.Outbox.Add(ctx, letter("n1", "u1")) },
 		"Outbox.Claim":   func(ctx context.Context, s stores) error { return second(s.Outbox.Claim(ctx, "me", at, at, 9)) },
 		"Outbox.Settle":  func(ctx context.Context, s stores) error { return s.Outbox.Settle(ctx, c, outbound.Outcome{At: at}) },
 		"Outbox.Release": func(ctx context.Context, s stores) error { return s.Outbox.Release(ctx, "me", at) },
+		"Outbox.Drop": func(ctx context.Context, s stores) error {
+			return second(s.Outbox.Drop(ctx, notice.Kinds(), "x", at))
+		},
 		"Outbox.Backlog": func(ctx context.Context, s stores) error { return second(s.Outbox.Backlog(ctx)) },
 		"Outbox.Purge":   func(ctx context.Context, s stores) error { return second(s.Outbox.Purge(ctx, at, at, 9)) },
 		"Attempts.State": func(ctx context.Context, s stores) error { return second(s.Attempts.State(ctx, of)) },
@@ -285,6 +289,8 @@ func everyCall() map[string]call {
 		"Devices.Mark":    func(ctx context.Context, s stores) error { return third(s.Devices.Mark(ctx, "u1", "x", at, at)) },
 		"Keys.All":        func(ctx context.Context, s stores) error { return second(s.Keys.All(ctx)) },
 		"Keys.Add":        func(ctx context.Context, s stores) error { return s.Keys.Add(ctx, wrapped("k1", key.Signing)) },
+		"Restores.Epoch":  func(ctx context.Context, s stores) error { return second(s.Restores.Epoch(ctx)) },
+		"Restores.Raise":  func(ctx context.Context, s stores) error { return second(s.Restores.Raise(ctx, 1)) },
 	}
 }
 

@@ -1,0 +1,20 @@
+-- +goose Up
+
+-- What is true of the database as a whole: restore_epoch, and id once something
+-- had to tell it from others.
+CREATE TABLE meta (
+    name text COLLATE "C" PRIMARY KEY,
+    value text NOT NULL
+);
+
+-- The move that fills this database from another one. Nobody is served before
+-- it is finished.
+CREATE TABLE moves (
+    source text COLLATE "C" PRIMARY KEY, -- id of the other database
+    started_at timestamptz NOT NULL,
+    finished_at timestamptz
+);
+
+-- +goose Down
+DROP TABLE moves;
+DROP TABLE meta;

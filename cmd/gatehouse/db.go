@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	gormadapter "gatehouse/adapters/gorm"
+	appoperations "gatehouse/application/operations"
+	"gatehouse/domain/secret"
+	"gatehouse/ports/inbound"
+)
+
+type dbCmd struct {
+	Backup   dbBackupCmd   `cmd:"" help:"Copy the SQLite database to a new file, also beside a service that runs."`
+	Restore  dbRestoreCmd  `cmd:"" help:"Put a backup in the place of an SQLite database that is gone; then as restored."`
+	Restored dbRestoredCmd `cmd:"" help:"Say that the database was put back to an earlier state: ends all sessions, voids all mailed links."`
+}
+
+// errServer is what to do where the database is no file.
+func errServer(with string) error {
+	return usageError{fmt.Errorf("the database is a PostgreSQL server: use %s (docs/backup.md)", with)}
+}
+
+type dbBackupCmd struct {
+	File string `arg:"" help:"File that does not exist yet." type:"path"`
+}
+
+// Run implements the command.
+func (c dbBackupCmd) Run(ctx context.Context, p *process) error {
+	cfg, err := p.settings()
+	switch {
+	case err != nil:
+		return err
+	case !cfg.isFile():
+		return errServer("pg_dump")
+	}
+	if err := gormadapter.Backup(ctx, cfg.databaseURL(), c.File); err != nil {
+		return fmt.Errorf("backup: %w", err)
+	}
+	_, err = fmt.Fprintln(p.out, c.File)
+	return err
+}
+
+type dbRestoreCmd struct {
+	File string `arg:"" help:"File that db backup wrote." type:"existingfile"`
+}
+
+// Run implements the command. The backup is put in its place only when the
+// master key has opened its keys and everything in it has ended.
+func (c dbRestoreCmd) Run(ctx context.Context, p *process) error {
+	cfg, err := p.settings()
+	switch {
+	case err != nil:
+		return err
+	case !cfg.isFile():
+		return errServer("pg_restore, then gatehouse db restored")
+	}
+	var done inbound.Restored
+	err = gormadapter.Restore(ctx, cfg.databaseURL(), c.File, func(ctx context.Context, url string) (err error) {
+		copied := cfg
+		copied.Database.URL = location{secret.New(url)}
+		f, err := lay(ctx, copied, p.log)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, f.Close()) }()
+		done, err = f.declareRestore(ctx, true)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	return p.tellRestored(done)
+}
+
+type dbRestoredCmd struct {
+	Yes bool `help:"Really do it."`
+}
+
+// Run implements the command.
+func (c dbRestoredCmd) Run(ctx context.Context, p *process) error {
+	if !c.Yes {
+		return errNotSure
+	}
+	return p.operate(ctx, func(f *foundation) error {
+		done, err := f.declareRestore(ctx, true)
+		if err != nil {
+			return err
+		}
+		return p.tellRestored(done)
+	})
+}
+
+// declareRestore makes everything worthless that may have ended before, unless
+// the stored epoch is that of the configuration already and it is not again.
+func (f *foundation) declareRestore(ctx context.Context, again bool) (inbound.Restored, error) {
+	declare := appoperations.NewRestoreDeclarer(appoperations.RestoreDeclarerDeps{Work: f.work, Now: now})
+	return command(f.around(), declare).Do(ctx, inbound.DeclareRestore{Epoch: f.cfg.Database.RestoreEpoch, Again: again})
+}
+
+func (p *process) tellRestored(r inbound.Restored) error {
+	_, err := fmt.Fprintf(p.out, "restore epoch %d: %d sessions ended, %d links voided, %d mails dropped\n",
+		r.Epoch, r.Sessions, r.Links, r.Mails)
+	return err
+}
+
+// afterRestore does what an operator asks for by raising database.restore_epoch.
+// A setting that is behind is no reason to stay down: nothing has to end, and
+// who lost it would be locked out. But it would not notice the next restore.
+func (f *foundation) afterRestore(ctx context.Context) error {
+	asked := f.cfg.Database.RestoreEpoch
+	if asked == 0 {
+		return nil
+	}
+	r, err := f.declareRestore(ctx, false)
+	switch {
+	case err != nil:
+		return err
+	case r.Raised:
+		f.log.WarnContext(ctx, "restore epoch raised, everything begun before has ended",
+			"epoch", r.Epoch, "sessions", r.Sessions, "links", r.Links, "mails", r.Mails)
+	case r.Epoch > asked:
+		f.log.WarnContext(ctx, "database.restore_epoch is behind the database and would miss a restore",
+			"setting", asked, "database", r.Epoch)
+	}
+	return nil
+}
