@@ -42,7 +42,11 @@ func Backup(ctx context.Context, dbURL, file string) error {
 	if err := claim(part); err != nil {
 		return err
 	}
-	if err := errors.Join(copyInto(ctx, path, part), whole(ctx, part)); err != nil {
+	err = copyInto(ctx, path, part)
+	if err == nil {
+		err = whole(ctx, part)
+	}
+	if err != nil {
 		return errors.Join(err, os.Remove(part))
 	}
 	return settle(part, file)
@@ -83,7 +87,7 @@ func flush(path string) error {
 }
 
 func copyInto(ctx context.Context, path, file string) (err error) {
-	pool, err := readOnly(path)
+	pool, err := beside(path)
 	if err != nil {
 		return err
 	}
@@ -94,17 +98,18 @@ func copyInto(ctx context.Context, path, file string) (err error) {
 	return nil
 }
 
-// readOnly opens a file that may be another process's, and takes no lock but
-// those of SQLite.
-func readOnly(path string) (*sql.DB, error) {
-	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: "mode=ro&_pragma=busy_timeout(5000)"}
+// beside opens a file that may be another process's, and takes no lock but
+// those of SQLite. It may write, or a journal that nobody else uses would be
+// left behind; nothing we ask of it does.
+func beside(path string) (*sql.DB, error) {
+	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: "mode=rw&_pragma=busy_timeout(5000)"}
 	return sql.Open("sqlite", u.String())
 }
 
 // whole fails unless the file is an undamaged database of ours that was served
 // from.
 func whole(ctx context.Context, file string) (err error) {
-	pool, err := readOnly(file)
+	pool, err := beside(file)
 	if err != nil {
 		return err
 	}

@@ -125,6 +125,17 @@ func start(ctx context.Context) {
 	server.db, server.err = sql.Open("pgx", server.url)
 }
 
+// Program returns the path of a program that comes with the server, such as
+// pg_dump.
+func Program(t testing.TB, name string) string {
+	t.Helper()
+	bin, err := newest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(bin, name)
+}
+
 // newest returns the folder of the latest server's programs, by number.
 func newest() (string, error) {
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")

@@ -269,11 +269,11 @@ func everyCall() map[string]call {
 			return s.OneTime.Void(ctx, "u1", onetime.PasswordReset, "", at)
 		},
 		"OneTime.VoidEvery": func(ctx context.Context, s stores) error { return second(s.OneTime.VoidEvery(ctx, at)) },
-		"OneTime.Purge":  func(ctx context.Context, s stores) error { return second(s.OneTime.Purge(ctx, at, 9)) },
-		"Outbox.Add":     func(ctx context.Context, s stores) error { return s.Outbox.Add(ctx, letter("n1", "u1")) },
-		"Outbox.Claim":   func(ctx context.Context, s stores) error { return second(s.Outbox.Claim(ctx, "me", at, at, 9)) },
-		"Outbox.Settle":  func(ctx context.Context, s stores) error { return s.Outbox.Settle(ctx, c, outbound.Outcome{At: at}) },
-		"Outbox.Release": func(ctx context.Context, s stores) error { return s.Outbox.Release(ctx, "me", at) },
+		"OneTime.Purge":     func(ctx context.Context, s stores) error { return second(s.OneTime.Purge(ctx, at, 9)) },
+		"Outbox.Add":        func(ctx context.Context, s stores) error { return s.Outbox.Add(ctx, letter("n1", "u1")) },
+		"Outbox.Claim":      func(ctx context.Context, s stores) error { return second(s.Outbox.Claim(ctx, "me", at, at, 9)) },
+		"Outbox.Settle":     func(ctx context.Context, s stores) error { return s.Outbox.Settle(ctx, c, outbound.Outcome{At: at}) },
+		"Outbox.Release":    func(ctx context.Context, s stores) error { return s.Outbox.Release(ctx, "me", at) },
 		"Outbox.Drop": func(ctx context.Context, s stores) error {
 			return second(s.Outbox.Drop(ctx, notice.Kinds(), "x", at))
 		},
