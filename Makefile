@@ -35,6 +35,10 @@ build: ## The static binary, in bin
 test: postgres ## All tests, with the race detector
 	$(RACE) ./...
 
+.PHONY: faults
+faults: postgres ## The fault suite with all its rounds: kills, cuts, outages, races
+	go test -count=1 -timeout 30m -v ./cmd/gatehouse/faulttest -long
+
 .PHONY: postgres
 postgres:
 	@.ci/postgres

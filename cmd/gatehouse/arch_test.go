@@ -34,6 +34,7 @@ var mayImport = []struct{ pkg, deps string }{
 	{"adapters/http", "std domain/ ports/inbound ports/outbound adapters/http/ github.com/labstack/echo/v4 github.com/getkin/kin-openapi github.com/oapi-codegen/runtime github.com/mileusna/useragent"},
 	{"adapters/i18n", "std github.com/BurntSushi/toml github.com/nicksnyder/go-i18n/v2 golang.org/x/text/language"},
 	{"adapters/jwx", "std domain/ ports/outbound github.com/lestrrat-go/jwx/v2/jwa github.com/lestrrat-go/jwx/v2/jws github.com/maypok86/otter/v2"},
+	{"adapters/mail/mailtest", "std github.com/emersion/go-smtp"},
 	{"adapters/mail", "std domain/ ports/outbound github.com/wneessen/go-mail"},
 	{"adapters/masterkey", "std domain/ ports/outbound"},
 	{"adapters/memory", "std domain/ ports/outbound"},
@@ -86,12 +87,15 @@ func TestTheArchitectureTestSeesViolations(t *testing.T) {
 	}
 }
 
+// onlyInTests are packages of others that no program of ours needs.
+var onlyInTests = []string{"testing", "net/http/httptest", "github.com/Shopify/toxiproxy/v2", "github.com/emersion/go-smtp"}
+
 // Nothing made for tests may end up in the binary, not even indirectly.
 func TestTheBinaryLinksNoTestCode(t *testing.T) {
 	for _, p := range list(t, "-deps", ".") {
 		name := p.ImportPath[strings.LastIndex(p.ImportPath, "/")+1:]
 		ours := strings.HasPrefix(p.ImportPath, module)
-		if p.ImportPath == "testing" || p.ImportPath == "net/http/httptest" || ours && strings.HasSuffix(name, "test") {
+		if slices.Contains(onlyInTests, p.ImportPath) || ours && strings.HasSuffix(name, "test") {
 			t.Errorf("gatehouse links %s", p.ImportPath)
 		}
 	}

@@ -1,81 +1,35 @@
 package main
 
 import (
-	"io"
-	"log"
 	"net"
-	"net/mail"
 	"path/filepath"
 	"testing"
 
-	"github.com/emersion/go-smtp"
+	"gatehouse/adapters/mail/mailtest"
 )
 
-// post is a mail server that keeps what it takes.
-type post struct {
-	taken chan parcel
-	// answer, if set, is waited for once a mail was taken, before its sender is
-	// told so.
-	answer chan struct{}
-}
-
-type parcel struct{ to, id string }
-
-// open takes mails at an address until the test ends.
-func (p *post) open(t *testing.T, l net.Listener) {
+// post takes mails at an address until the test ends.
+func post(t *testing.T, l net.Listener) *mailtest.Server {
 	t.Helper()
-	s := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &delivery{post: p}, nil }))
-	s.Domain, s.ErrorLog = "localhost", log.New(io.Discard, "", 0)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = s.Serve(l)
-	}()
-	t.Cleanup(func() {
-		_ = s.Close()
-		<-done
-	})
+	s, stop := mailtest.Start(l)
+	t.Cleanup(stop)
+	return s
 }
 
-// next returns a mail once it was taken.
-func (p *post) next(t *testing.T) parcel {
+// came returns the first n mails, once there are as many.
+func came(t *testing.T, s *mailtest.Server, n int) []mailtest.Mail {
 	t.Helper()
-	select {
-	case m := <-p.taken:
-		return m
-	case <-t.Context().Done():
-		t.Fatal("no mail came")
-		return parcel{}
+	for {
+		news := s.News()
+		if all := s.Seen(); len(all) >= n {
+			return all[:n]
+		}
+		select {
+		case <-news:
+		case <-t.Context().Done():
+			t.Fatalf("%d mails came, not %d", len(s.Seen()), n)
+		}
 	}
-}
-
-type delivery struct {
-	post *post
-	to   string
-}
-
-func (*delivery) Reset()                               {}
-func (*delivery) Logout() error                        { return nil }
-func (*delivery) Mail(string, *smtp.MailOptions) error { return nil }
-
-func (d *delivery) Rcpt(to string, _ *smtp.RcptOptions) error {
-	d.to = to
-	return nil
-}
-
-func (d *delivery) Data(r io.Reader) error {
-	m, err := mail.ReadMessage(r)
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(io.Discard, m.Body); err != nil {
-		return err
-	}
-	d.post.taken <- parcel{d.to, m.Header.Get("Message-Id")}
-	if d.post.answer != nil {
-		<-d.post.answer
-	}
-	return nil
 }
 
 func listen(t *testing.T, address string) net.Listener {
@@ -95,10 +49,9 @@ func TestMailWaitsForAServerThatIsDown(t *testing.T) {
 	p.must("POST", p.public+"/api/auth/register", credentialsOf("ada@example.com", `,"name":"Ada"`), 200)
 	<-p.log.says("mail not delivered, will try again")
 	p.must("POST", p.public+"/api/auth/login", credentialsOf("ada@example.com", ""), 200)
-	back := &post{taken: make(chan parcel, 9)}
-	back.open(t, listen(t, address))
-	if got := back.next(t); got.to != "ada@example.com" {
-		t.Errorf("a mail went to %q", got.to)
+	back := post(t, listen(t, address))
+	if got := came(t, back, 1)[0]; got.To != "ada@example.com" {
+		t.Errorf("a mail went to %q", got.To)
 	}
 }
 
@@ -106,19 +59,19 @@ func TestMailWaitsForAServerThatIsDown(t *testing.T) {
 // did, comes once more, with the same Message-ID, and never again.
 func TestAKillAfterTheServerTookAMailCausesOneDuplicateAtMost(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
-	server := &post{taken: make(chan parcel, 9), answer: make(chan struct{})}
 	l := listen(t, "127.0.0.1:0")
-	server.open(t, l)
+	server, answer := post(t, l), make(chan struct{})
+	server.Judge(nil, func(mailtest.Mail) error { <-answer; return nil })
 	environ := "GATEHOUSE_MAIL_URL=smtp://" + l.Addr().String()
 
 	c := spawn(t, data, environ)
 	c.device().must("POST", "/api/auth/register", credentialsOf("ada@example.com", `,"name":"Ada"`))
-	original := server.next(t)
+	original := came(t, server, 1)[0]
 	c.kill() // it waits for the answer
-	close(server.answer)
+	close(answer)
 
 	c = spawn(t, data, environ)
-	if again := server.next(t); again != original || original.id == "" {
+	if again := came(t, server, 2)[1]; again != original || original.ID == "" {
 		t.Errorf("%v came as %v", original, again)
 	}
 	c.terminate()
@@ -128,11 +81,11 @@ func TestAKillAfterTheServerTookAMailCausesOneDuplicateAtMost(t *testing.T) {
 
 	c = spawn(t, data, environ)
 	c.device().must("POST", "/api/auth/register", credentialsOf("bob@example.com", `,"name":"Bob"`))
-	if other := server.next(t); other.to != "bob@example.com" { // what is older leaves first
+	if other := came(t, server, 3)[2]; other.To != "bob@example.com" { // what is older leaves first
 		t.Errorf("%v came once more", other)
 	}
 	c.terminate()
-	if code := c.exit(); code != 0 || len(server.taken) > 0 {
-		t.Errorf("exit code %d, and %d mails too many", code, len(server.taken))
+	if code := c.exit(); code != 0 || len(server.Seen()) > 3 {
+		t.Errorf("exit code %d, and %d mails", code, len(server.Seen()))
 	}
 }

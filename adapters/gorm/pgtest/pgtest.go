@@ -10,7 +10,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -22,7 +21,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver
 )
@@ -113,14 +111,12 @@ func do(ctx context.Context, t testing.TB, steps ...string) {
 
 func start(ctx context.Context) {
 	if server.url = os.Getenv(env); server.url == "" {
-		bin, err := newest()
+		own, err := New(ctx, "fsync=off", "full_page_writes=off", "autovacuum=off", "deadlock_timeout=100ms")
 		if err != nil {
 			server.err = err
 			return
 		}
-		if server.url, server.stop, server.err = run(ctx, bin); server.err != nil {
-			return
-		}
+		server.url, server.stop = own.URL(), own.Close
 	}
 	server.db, server.err = sql.Open("pgx", server.url)
 }
@@ -148,54 +144,6 @@ func newest() (string, error) {
 func version(bin string) int {
 	n, _ := strconv.Atoi(filepath.Base(filepath.Dir(bin)))
 	return n
-}
-
-func run(ctx context.Context, bin string) (at string, stop func(), err error) {
-	home, err := os.MkdirTemp("", "gatehouse-pg-")
-	if err != nil {
-		return "", nil, err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.RemoveAll(home)
-		}
-	}()
-	as, err := owner(home)
-	if err != nil {
-		return "", nil, err
-	}
-	data, password := filepath.Join(home, "data"), rand.Text()
-	if err := initialise(bin, data, password, as); err != nil {
-		return "", nil, err
-	}
-	port, err := freePort()
-	if err != nil {
-		return "", nil, err
-	}
-	log, err := os.Create(filepath.Join(home, "log"))
-	if err != nil {
-		return "", nil, err
-	}
-	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", home, "-p", port,
-		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "full_page_writes=off",
-		"-c", "autovacuum=off", "-c", "max_connections=200", "-c", "deadlock_timeout=100ms")
-	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = log, log, as
-	if err := cmd.Start(); err != nil {
-		return "", nil, err
-	}
-	stop = func() {
-		_ = cmd.Process.Signal(syscall.SIGQUIT)
-		_ = cmd.Wait()
-		_ = log.Close()
-		_ = os.RemoveAll(home)
-	}
-	at = fmt.Sprintf("postgres://postgres:%s@127.0.0.1:%s/postgres?sslmode=disable", password, port)
-	if err := ours(ctx, at, data); err != nil {
-		said, _ := os.ReadFile(log.Name())
-		stop()
-		return "", nil, fmt.Errorf("%w\n%s", err, said)
-	}
-	return at, stop, nil
 }
 
 // owner gives the folder to who will run the server, which refuses to run for
@@ -235,40 +183,4 @@ func initialise(bin, data, password string, as *syscall.SysProcAttr) error {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
 	return nil
-}
-
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, errors.Join(err, l.Close())
-}
-
-// ours waits until the server answers, and makes sure that it is the one we
-// started.
-func ours(ctx context.Context, at, data string) error {
-	db, err := sql.Open("pgx", at)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	for {
-		var dir string
-		err := db.QueryRowContext(ctx, "SHOW data_directory").Scan(&dir)
-		switch {
-		case err == nil && dir == data:
-			return nil
-		case err == nil:
-			return fmt.Errorf("the server on our port works in %s", dir)
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("the server does not answer: %w", err)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }
