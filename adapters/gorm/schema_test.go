@@ -54,7 +54,7 @@ func names(sql string) (out []string) {
 		if m[1] != "" {
 			out = append(out, m[1])
 		} else {
-			out = append(out, m[0])
+			out = append(out, strings.Replace(m[0], "UNLOGGED ", "", 1)) // which SQLite does not have
 		}
 	}
 	return out

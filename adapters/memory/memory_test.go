@@ -17,7 +17,9 @@ func TestStores(t *testing.T) {
 }
 
 func TestBuckets(t *testing.T) {
-	outboundtest.Buckets(t, func(*testing.T) outbound.Buckets { return memory.NewBuckets() })
+	outboundtest.Buckets(t, func(*testing.T) outboundtest.BucketStore {
+		return outboundtest.BucketStore{Replicas: []outbound.Buckets{memory.NewBuckets()}}
+	})
 }
 
 func TestRevocations(t *testing.T) {

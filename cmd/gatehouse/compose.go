@@ -309,7 +309,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 			Work: p.work, Issuer: p.issuer, Locate: s.atlas.Locate, NewID: newID, Now: now,
 		})),
 
-		Buckets: memoryadapter.NewBuckets(), Words: words, Traffic: s.metrics,
+		Buckets: s.shared.buckets, Words: words, Traffic: s.metrics,
 		NewID: newID, Now: now, Log: s.log, Stopping: &s.flights.stopping,
 
 		BaseURL: base, AllowedOrigins: cfg.HTTP.AllowedOrigins, TrustedProxies: trusted, BodyLimit: int64(cfg.HTTP.BodyLimit),

@@ -72,6 +72,7 @@ type service struct {
 	base             string
 	flights          *flights
 	public, internal http.Handler
+	shared           shared
 	mailing          mailing
 	atlas            atlas
 	relay            *appoutbox.Relay // nil when mail is off
@@ -85,7 +86,7 @@ type service struct {
 func build(ctx context.Context, f *foundation, d doors, hasher func() (*argon2adapter.Hasher, error)) (*service, error) {
 	s := &service{
 		foundation: f, doors: d, base: f.cfg.baseURL(d.public.Addr().String()),
-		flights: &flights{}, metrics: prometheusadapter.New(thisBuild().Version, now),
+		flights: &flights{}, metrics: prometheusadapter.New(thisBuild().Version, now), shared: newShared(f),
 	}
 	words, err := newWords(f.cfg)
 	if err != nil {
@@ -274,6 +275,9 @@ func (s *service) loops(ctx context.Context) *loops {
 	l.ends.Go(debug.FreeOSMemory) // a start takes twice the memory of what follows
 	l.ends.Go(func() { s.supervise(ctx, "housekeeping", s.sweeper.Run) })
 	l.ends.Go(func() { s.supervise(ctx, "memory", func(ctx context.Context) { giveMemoryBack(ctx, s.hasher) }) })
+	for name, loop := range s.shared.loops {
+		l.ends.Go(func() { s.supervise(ctx, name, loop) })
+	}
 	if s.relay != nil {
 		l.ends.Go(func() { s.supervise(ctx, "outbox", s.relay.Run) })
 		l.ends.Go(func() { s.supervise(ctx, "listener", s.listen) })

@@ -10,6 +10,17 @@ type Budget struct {
 	Per   time.Duration
 }
 
+// exactBelow parts the budgets that guard something, such as the guessing of
+// passwords, from those that only keep the peace.
+const exactBelow = 50
+
+// Exact reports whether a budget is so small that replicas which share it must
+// not exceed it at all.
+func (b Budget) Exact() bool { return b.Count < exactBelow }
+
+// Interval is how long it takes until what one request took is back.
+func (b Budget) Interval() time.Duration { return b.Per / time.Duration(b.Count) }
+
 // Take asks for one request out of the bucket called Key.
 type Take struct {
 	Key    string
@@ -24,7 +35,7 @@ func (b Budget) Next(full, now time.Time) (_ time.Time, wait time.Duration) {
 	if full.Before(now) {
 		full = now
 	}
-	next := full.Add(b.Per / time.Duration(b.Count))
+	next := full.Add(b.Interval())
 	if wait = next.Sub(now) - b.Per; wait > 0 {
 		return full, wait
 	}

@@ -31,7 +31,7 @@ func TestABucketHoldsItsCountAndRefillsContinuously(t *testing.T) {
 				t.Fatalf("%v: request %d has to wait %v", budget, i+1, wait)
 			}
 		}
-		each := budget.Per / time.Duration(budget.Count)
+		each := budget.Interval()
 		wait := b.take(0)
 		if wait > each || wait < each-time.Duration(budget.Count) {
 			t.Errorf("%v: wait %v, want %v", budget, wait, each)

@@ -114,8 +114,13 @@ type Vault interface {
 type Buckets interface {
 	// Take takes one request out of every bucket, in order. From the first one
 	// that is empty nothing is taken; refused is its index and wait how long
-	// it takes until a request fits. refused is -1 when all had room. A store
-	// that is out of reach never makes a limit unlimited.
+	// it takes until a request fits. refused is -1 when all had room.
+	//
+	// Replicas with one store share their buckets. Of an exact budget they
+	// never give more than there is. Of a larger one each may also give what it
+	// is asked for before it hears of the others, a moment later. While the
+	// store is out of reach each replica counts for itself, from what it knew:
+	// never without limit.
 	Take(ctx context.Context, now time.Time, takes ...limit.Take) (refused int, wait time.Duration)
 }
 
