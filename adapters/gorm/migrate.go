@@ -88,21 +88,37 @@ func (db *DB) migrating(fn func(*goose.Provider) error) (err error) {
 // SchemaCurrent returns an error when a step is pending. A newer schema is
 // fine: steps keep it usable for the program before.
 func (db *DB) SchemaCurrent(ctx context.Context) error {
-	files, err := fs.Glob(migrations, "migrations/sqlite/*.sql")
-	if err != nil {
+	got, want, err := db.schema(ctx)
+	if err == nil && got < want {
+		err = fmt.Errorf("the schema is at step %d of %d", got, want)
+	}
+	return err
+}
+
+// schemaExact is as SchemaCurrent, and refuses a newer schema too: whoever
+// takes everything has to know of everything.
+func (db *DB) schemaExact(ctx context.Context) error {
+	got, want, err := db.schema(ctx)
+	switch {
+	case err != nil:
 		return err
-	}
-	want, err := goose.NumericComponent(path.Base(files[len(files)-1]))
-	if err != nil {
-		return err
-	}
-	var got int64
-	err = db.read.WithContext(ctx).Raw("SELECT COALESCE(max(version_id), 0) FROM goose_db_version WHERE is_applied").Find(&got).Error
-	if err != nil {
-		return classify("read schema version", err)
-	}
-	if got < want {
-		return fmt.Errorf("the schema is at step %d of %d", got, want)
+	case got < want:
+		return fmt.Errorf("the schema is at step %d of %d: migrate it first", got, want)
+	case got > want:
+		return fmt.Errorf("the schema is at step %d, and this program knows %d", got, want)
 	}
 	return nil
+}
+
+// schema returns the last step that was applied, and the last one there is.
+func (db *DB) schema(ctx context.Context) (got, want int64, err error) {
+	files, err := fs.Glob(migrations, "migrations/sqlite/*.sql")
+	if err != nil {
+		return 0, 0, err
+	}
+	if want, err = goose.NumericComponent(path.Base(files[len(files)-1])); err != nil {
+		return 0, 0, err
+	}
+	err = db.read.WithContext(ctx).Raw("SELECT COALESCE(max(version_id), 0) FROM goose_db_version WHERE is_applied").Find(&got).Error
+	return got, want, classify("read schema version", err)
 }

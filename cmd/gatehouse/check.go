@@ -25,6 +25,8 @@ const (
 	production  = "production"
 
 	mailDisabled = "disabled:"
+
+	fileName = "gatehouse.db" // of the SQLite database in the data folder
 )
 
 // rule is what must be true of one setting.
@@ -215,7 +217,7 @@ func (c config) mailFrom() string {
 }
 
 func (c config) databaseURL() string {
-	return cmp.Or(c.Database.URL.Reveal(), "sqlite://"+filepath.Join(c.DataDir, "gatehouse.db"))
+	return cmp.Or(c.Database.URL.Reveal(), "sqlite://"+filepath.Join(c.DataDir, fileName))
 }
 
 // isFile says whether the database is an SQLite file.

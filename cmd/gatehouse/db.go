@@ -1,9 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
 
 	gormadapter "gatehouse/adapters/gorm"
 	appoperations "gatehouse/application/operations"
@@ -14,6 +21,7 @@ import (
 type dbCmd struct {
 	Backup   dbBackupCmd   `cmd:"" help:"Copy the SQLite database to a new file, also beside a service that runs."`
 	Restore  dbRestoreCmd  `cmd:"" help:"Put a backup in the place of an SQLite database that is gone; then as restored."`
+	Move     dbMoveCmd     `cmd:"" help:"Copy an SQLite database to an empty PostgreSQL database, while no service runs."`
 	Restored dbRestoredCmd `cmd:"" help:"Say that the database was put back to an earlier state: ends all sessions, voids all mailed links."`
 }
 
@@ -125,4 +133,59 @@ func (f *foundation) afterRestore(ctx context.Context) error {
 			"setting", asked, "database", r.Epoch)
 	}
 	return nil
+}
+
+type dbMoveCmd struct {
+	From string `help:"Database to copy; the file in data_dir if it is not given." placeholder:"sqlite:///PATH"`
+	To   string `help:"Database to fill; the configured one if it is not given, which keeps a password off the command line." placeholder:"postgres://…"`
+}
+
+// Run implements the command. It may be interrupted, and run again.
+func (c dbMoveCmd) Run(ctx context.Context, p *process) error {
+	cfg, err := p.settings()
+	if err != nil {
+		return err
+	}
+	m := gormadapter.Move{
+		From: cmp.Or(c.From, "sqlite://"+filepath.Join(cfg.DataDir, fileName)),
+		To:   cmp.Or(c.To, cfg.Database.DirectURL.Reveal(), cfg.databaseURL()),
+		Copied: func(table string, rows int) {
+			p.log.DebugContext(ctx, "rows copied", "table", table, "rows", rows)
+		},
+	}
+	switch {
+	case !strings.HasPrefix(m.From, "sqlite://"):
+		return usageError{errors.New("--from: must be sqlite:///path")}
+	case !isPostgres(m.To):
+		return usageError{errors.New("--to: must be postgres://…, here or as database.url")}
+	}
+	all, err := m.Do(ctx)
+	if told := c.tell(p.out, all); err == nil {
+		err = told
+	}
+	if err != nil {
+		return fmt.Errorf("move: %w", err)
+	}
+	return nil
+}
+
+// tell prints how the tables compare that were copied, and which ones were not.
+func (c dbMoveCmd) tell(out io.Writer, all []gormadapter.Moved) error {
+	if len(all) == 0 {
+		return nil
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "TABLE\tROWS\tCOPIED\tSHA-256\tOF THE COPY\t")
+	for _, m := range all {
+		verdict := "same"
+		if !m.Same() {
+			verdict = "DIFFERS"
+		}
+		fmt.Fprintf(w, "%s\t%d\t%d\t%x\t%x\t%s\n", m.Table, m.Source.Rows, m.Target.Rows, m.Source.SHA256[:8], m.Target.SHA256[:8], verdict)
+	}
+	left := gormadapter.LeftBehind()
+	for _, table := range slices.Sorted(maps.Keys(left)) {
+		fmt.Fprintf(w, "%s\tleft behind: it %s\n", table, left[table])
+	}
+	return w.Flush()
 }

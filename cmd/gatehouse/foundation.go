@@ -66,10 +66,14 @@ func lay(ctx context.Context, cfg settings, log *slog.Logger) (*foundation, erro
 }
 
 func (f *foundation) migrate(ctx context.Context) error {
+	prepare := f.db.SchemaCurrent
 	if f.cfg.Database.Migrate {
-		return f.db.Migrate(ctx)
+		prepare = f.db.Migrate
 	}
-	return f.db.SchemaCurrent(ctx)
+	if err := prepare(ctx); err != nil {
+		return err
+	}
+	return f.db.Complete(ctx)
 }
 
 // Close closes the database.

@@ -50,7 +50,7 @@ type cli struct {
 
 	Serve       serveCmd       `cmd:"" help:"Serve until SIGTERM or SIGINT."`
 	Migrate     migrateCmd     `cmd:"" help:"Change the schema of the database."`
-	DB          dbCmd          `cmd:"" name:"db" help:"Back the database up, put it back."`
+	DB          dbCmd          `cmd:"" name:"db" help:"Back the database up, put it back, move it to PostgreSQL."`
 	User        userCmd        `cmd:"" help:"Create, list and change users."`
 	Sessions    sessionsCmd    `cmd:"" help:"End sessions."`
 	Keys        keysCmd        `cmd:"" help:"Show the keys of the service."`
