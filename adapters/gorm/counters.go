@@ -59,7 +59,8 @@ func (t attempts) Save(ctx context.Context, of throttle.Subject, s throttle.Stat
 }
 
 func (t attempts) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
-	return t.purge(ctx, "attempts", "key", "last < ? OR last IS NULL", limit, at(before))
+	return t.purge(ctx, "attempts", "key", limit,
+		remains{"last", "last < ?", []any{at(before)}}, remains{"last", "last IS NULL", nil})
 }
 
 type cooldowns struct{ *conn }
@@ -89,7 +90,7 @@ func (t cooldowns) Start(ctx context.Context, kind notice.Kind, normal string, n
 }
 
 func (t cooldowns) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
-	return t.purge(ctx, "cooldowns", "key", "until < ?", limit, at(now))
+	return t.purge(ctx, "cooldowns", "key", limit, remains{"until", "until < ?", []any{at(now)}})
 }
 
 type devices struct{ *conn }
@@ -119,5 +120,5 @@ const outdatedDevice = "last_seen < ? AND EXISTS (SELECT 1 FROM devices newer WH
 	" AND (newer.last_seen, newer.key) > (devices.last_seen, devices.key))"
 
 func (t devices) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
-	return t.purge(ctx, "devices", "principal_id, key", outdatedDevice, limit, at(before))
+	return t.purge(ctx, "devices", "principal_id, key", limit, remains{"last_seen", outdatedDevice, []any{at(before)}})
 }

@@ -127,5 +127,5 @@ func (t oneTime) VoidEvery(ctx context.Context, now time.Time) (int, error) {
 }
 
 func (t oneTime) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
-	return t.purge(ctx, "one_time", "hash", "expires_at < ?", limit, at(before))
+	return t.purge(ctx, "one_time", "hash", limit, remains{"expires_at", "expires_at < ?", []any{at(before)}})
 }

@@ -135,8 +135,9 @@ SELECT (SELECT count(*) FROM outbox WHERE state IN ('queued', 'leased')) AS queu
 }
 
 func (t outbox) Purge(ctx context.Context, deliveredBefore, deadBefore time.Time, limit int) (int, error) {
-	return t.purge(ctx, "outbox", "id", "(state = 'sent' AND settled_at < ?) OR (state = 'dead' AND settled_at < ?)",
-		limit, at(deliveredBefore), at(deadBefore))
+	return t.purge(ctx, "outbox", "id", limit,
+		remains{"settled_at", "state = 'sent' AND settled_at < ?", []any{at(deliveredBefore)}},
+		remains{"settled_at", "state = 'dead' AND settled_at < ?", []any{at(deadBefore)}})
 }
 
 func noticeField(id string, kind notice.Kind) outbound.Field {

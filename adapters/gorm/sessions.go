@@ -257,13 +257,16 @@ func (t sessions) EndEvery(ctx context.Context, why session.EndReason, now time.
 }
 
 func (t sessions) Purge(ctx context.Context, now, before time.Time, limit int) (int, error) {
-	pairs, err := t.purge(ctx, "refresh_grace", "session_id, presented", "until <= ?", limit, at(now))
+	pairs, err := t.purge(ctx, "refresh_grace", "session_id, presented", limit, remains{"until", "until <= ?", []any{at(now)}})
 	if err != nil {
 		return 0, err
 	}
-	over, err := t.purge(ctx, "sessions", "id", "ended_at < ? OR expires_at < ? OR absolute_until < ?", limit,
-		at(before), at(before), at(before))
-	return pairs + over, err
+	over := "min(COALESCE(ended_at, expires_at), expires_at, absolute_until)" // as in the index sessions_over
+	if t.postgres {
+		over = strings.Replace(over, "min", "LEAST", 1)
+	}
+	ended, err := t.purge(ctx, "sessions", "id", limit, remains{over, over + " < ?", []any{at(before)}})
+	return pairs + ended, err
 }
 
 // clientColumns are a sealed [client.Info]. Browser and system are apart,

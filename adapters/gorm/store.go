@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"gorm.io/gorm"
@@ -133,14 +134,29 @@ func (c *conn) create(ctx context.Context, op string, rows any) error {
 	return c.attempt(ctx, op, func() error { return c.write.WithContext(ctx).Create(rows).Error })
 }
 
-// purge deletes at most limit rows of a table. The condition stands there
+// remains are rows of a table that nobody needs: where a condition holds on by,
+// which is indexed.
+type remains struct {
+	by, where string
+	args      []any
+}
+
+// purge deletes at most limit rows of a table, and finds them in the order of
+// an index: the server could only guess how many there are, and would read the
+// whole table in the hope to come upon some soon. The conditions stand there
 // twice, because Postgres repeats only the outer one on a row that changed
 // while it waited for it.
-func (c *conn) purge(ctx context.Context, table, key, where string, limit int, args ...any) (int, error) {
-	query := fmt.Sprintf("DELETE FROM %[1]s WHERE (%[2]s) IN (SELECT %[2]s FROM %[1]s WHERE %[3]s LIMIT ?) AND (%[3]s)",
-		table, key, where)
-	all := slices.Concat(args, []any{limit}, args)
-	return c.exec(ctx, "purge "+table, query, all...)
+func (c *conn) purge(ctx context.Context, table, key string, limit int, all ...remains) (int, error) {
+	var found, dead []string
+	var args []any
+	for i, r := range all {
+		found = append(found, fmt.Sprintf("SELECT * FROM (SELECT %s FROM %s WHERE %s ORDER BY %s LIMIT %d) AS r%d", key, table, r.where, r.by, limit, i))
+		dead = append(dead, r.where)
+		args = append(args, r.args...)
+	}
+	query := fmt.Sprintf("DELETE FROM %s WHERE (%s) IN (%s LIMIT %d) AND (%s)",
+		table, key, strings.Join(found, " UNION ALL "), limit, strings.Join(dead, " OR "))
+	return c.exec(ctx, "purge "+table, query, append(args, args...)...)
 }
 
 // query returns the rows of a statement that only reads.
