@@ -19,6 +19,8 @@ func (db *DB) Announce(ctx context.Context) error {
 	if !db.postgres {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
 	return classify("announce notices", db.write.WithContext(ctx).Exec(announce).Error)
 }
 

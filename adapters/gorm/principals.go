@@ -117,7 +117,7 @@ func (t principals) Save(ctx context.Context, p *principal.Principal) error {
 func (c *conn) save(ctx context.Context, s principal.Snapshot, r principalRow) error {
 	r.Version++
 	var rows int64
-	err := c.attempt(ctx, "save principal", func() error {
+	err := c.attempt(ctx, "save principal", func(ctx context.Context) error {
 		// Select("*"), or GORM leaves alone what is to be zero.
 		res := c.write.WithContext(ctx).Model(&principalRow{}).
 			Where("id = ? AND version = ?", r.ID, s.Version).Select("*").Updates(&r)

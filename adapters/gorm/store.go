@@ -32,7 +32,7 @@ func NewStore(db *DB, vault outbound.Vault) *Store { return &Store{db, vault} }
 
 // Within implements [outbound.UnitOfWork].
 func (st *Store) Within(ctx context.Context, fn func(context.Context, outbound.Stores) error) error {
-	return again(ctx, func() error {
+	return again(ctx, func(ctx context.Context) error {
 		return transact(ctx, st.db.write, &sql.TxOptions{}, func(tx *gorm.DB) error {
 			return fn(ctx, stores(st.inside(tx, st.db.postgres)))
 		})
@@ -45,7 +45,7 @@ func (st *Store) View(ctx context.Context, fn func(context.Context, outbound.Sto
 	if st.db.postgres {
 		opts = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 	}
-	return again(ctx, func() error {
+	return again(ctx, func(ctx context.Context) error {
 		return transact(ctx, st.db.read, opts, func(tx *gorm.DB) error {
 			return fn(ctx, stores(st.inside(tx, false)))
 		})
@@ -84,7 +84,7 @@ func (c *conn) atomically(ctx context.Context, fn func(c *conn) error) error {
 	if c.inside {
 		return fn(c)
 	}
-	return again(ctx, func() error {
+	return again(ctx, func(ctx context.Context) error {
 		return transact(ctx, c.write, &sql.TxOptions{}, func(tx *gorm.DB) error {
 			own := *c
 			own.write, own.read, own.inside = tx, tx, true
@@ -95,16 +95,16 @@ func (c *conn) atomically(ctx context.Context, fn func(c *conn) error) error {
 
 // attempt runs one statement, which may be repeated unless a transaction
 // around it is dead then.
-func (c *conn) attempt(ctx context.Context, op string, statement func() error) error {
+func (c *conn) attempt(ctx context.Context, op string, statement func(ctx context.Context) error) error {
 	if c.inside {
-		return classify(op, statement())
+		return classify(op, statement(ctx))
 	}
-	return again(ctx, func() error { return classify(op, statement()) })
+	return again(ctx, func(ctx context.Context) error { return classify(op, statement(ctx)) })
 }
 
 // exec returns how many rows a statement changed.
 func (c *conn) exec(ctx context.Context, op, query string, args ...any) (rows int, err error) {
-	err = c.attempt(ctx, op, func() error {
+	err = c.attempt(ctx, op, func(ctx context.Context) error {
 		res := c.write.WithContext(ctx).Exec(query, values(args)...)
 		rows = int(res.RowsAffected)
 		return res.Error
@@ -131,7 +131,7 @@ func values(args []any) []any {
 
 // create inserts a row, or a slice of them.
 func (c *conn) create(ctx context.Context, op string, rows any) error {
-	return c.attempt(ctx, op, func() error { return c.write.WithContext(ctx).Create(rows).Error })
+	return c.attempt(ctx, op, func(ctx context.Context) error { return c.write.WithContext(ctx).Create(rows).Error })
 }
 
 // remains are rows of a table that nobody needs: where a condition holds on by,
@@ -182,27 +182,28 @@ func take[T any](ctx context.Context, c *conn, op, sql string, args ...any) (row
 }
 
 func rowsOf[T any](ctx context.Context, c *conn, db *gorm.DB, op, query string, args ...any) (rows []T, err error) {
-	err = c.attempt(ctx, op, func() error {
+	err = c.attempt(ctx, op, func(ctx context.Context) error {
 		rows = nil
 		return db.WithContext(ctx).Raw(query, values(args)...).Find(&rows).Error
 	})
 	return rows, err
 }
 
-// longest is how long a transaction may take, so that nothing waits for ever
-// where the caller's context no longer counts.
-const longest = 30 * time.Second
+// longest is how long a unit of work may take, its repetitions and the wait for
+// a connection included. A server that answers keeps to limits of its own
+// (faults §10); this is for one that does not.
+const longest = 10 * time.Second
 
-// transact begins and ends with a context that does not end with the caller's,
-// because a connection that is told to roll back after its context has ended
-// is lost. fn's own error is returned as it is, others are classified.
+// transact begins and ends with a context that outlives the caller's, because
+// a connection that is told to roll back after its context has ended is lost.
+// fn's own error is returned as it is, others are classified.
 func transact(ctx context.Context, db *gorm.DB, opts *sql.TxOptions, fn func(tx *gorm.DB) error) error {
 	if err := ctx.Err(); err != nil {
 		return classify("begin", err)
 	}
 	var own error
 	err := db.WithContext(ctx).Connection(func(one *gorm.DB) error {
-		life, cancel := context.WithTimeout(context.WithoutCancel(ctx), longest)
+		life, cancel := context.WithTimeout(context.WithoutCancel(ctx), longest+time.Second)
 		defer cancel()
 		tx := one.WithContext(life).Begin(opts)
 		if tx.Error != nil {
@@ -245,15 +246,17 @@ const step = 10 * time.Millisecond
 // again runs fn, and runs it again when the database says that it may succeed
 // then: after a deadlock, a serialization failure, or a change of the schema.
 // It waits a little, to let those go first who were in its way.
-func again(ctx context.Context, fn func() error) error {
-	err := fn()
+func again(ctx context.Context, fn func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	defer cancel()
+	err := fn(ctx)
 	for wait := step; wait <= 3*step && passing(err); wait += step {
 		select {
 		case <-ctx.Done():
 			return err
 		case <-time.After(wait):
 		}
-		err = fn()
+		err = fn(ctx)
 	}
 	return err
 }

@@ -38,7 +38,7 @@ type Server struct {
 func Start(l net.Listener) (s *Server, stop func()) {
 	s = &Server{news: make(chan struct{})}
 	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &session{server: s}, nil }))
-	server.Domain, server.ErrorLog = "localhost", log.New(io.Discard, "", 0)
+	server.Domain, server.EnableSMTPUTF8, server.ErrorLog = "localhost", true, log.New(io.Discard, "", 0)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -109,7 +109,7 @@ func prepare(t *testing.T, environ ...string) *cluster {
 		"GATEHOUSE_DATABASE_URL=" + to(c.pg.address()), "GATEHOUSE_MAIL_URL=smtp://" + c.smtp.address(),
 		"GATEHOUSE_KEYS_MASTER=" + base64.StdEncoding.EncodeToString(master[:]), "GATEHOUSE_APP_BASE_URL=http://gatehouse.test",
 		"GATEHOUSE_PASSWORD_HASH_MEMORY_KIB=64", "GATEHOUSE_PASSWORD_HASH_ITERATIONS=1", "GATEHOUSE_LIMITS_ENABLED=false",
-		"GATEHOUSE_TOKENS_REFRESH_REUSE_GRACE=60s",
+		"GATEHOUSE_TOKENS_REFRESH_REUSE_GRACE=60s", "GATEHOUSE_DATABASE_MAX_CONNECTIONS=12",
 	}, environ...)
 	return c
 }
@@ -176,26 +176,37 @@ type replica struct {
 	dir              string
 
 	cmd *exec.Cmd
+	as  *syscall.Credential // nil for who runs the tests
 	log *journal
 }
 
 func (c *cluster) replica(t testing.TB) *replica {
 	t.Helper()
+	r := newReplica(t, c.environ)
+	c.later(r.end)
+	return r
+}
+
+// newReplica returns one that does not run yet.
+func newReplica(t testing.TB, environ []string) *replica {
+	t.Helper()
 	public, err := pgtest.FreePort()
 	must(t, err)
 	internal, err := pgtest.FreePort()
 	must(t, err)
-	r := &replica{
+	return &replica{
 		public: net.JoinHostPort("127.0.0.1", public), internal: net.JoinHostPort("127.0.0.1", internal),
-		environ: c.environ, dir: filepath.Join(scratch, public), log: &journal{},
+		environ: environ, dir: filepath.Join(scratch, public), log: &journal{},
 	}
-	c.later(func() {
-		r.kill()
-		if s := r.log.String(); strings.Contains(s, "DATA RACE") {
-			panic(s)
-		}
-	})
-	return r
+}
+
+// end ends the process, and everything if the race detector has found something
+// in it.
+func (r *replica) end() {
+	r.kill()
+	if s := r.log.String(); strings.Contains(s, "DATA RACE") {
+		panic(s)
+	}
 }
 
 // start reports whether the process became ready; it has ended if not.
@@ -205,7 +216,7 @@ func (r *replica) start() bool {
 		"GATEHOUSE_HTTP_ADDRESS="+r.public, "GATEHOUSE_INTERNAL_ADDRESS="+r.internal,
 		"GATEHOUSE_DATA_DIR="+r.dir,
 	), r.environ...)
-	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // it ends when we do
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: r.as} // it ends when we do
 	logs, err := r.cmd.StderrPipe()
 	if err != nil || r.cmd.Start() != nil {
 		return false

@@ -36,6 +36,7 @@ func (c *cluster) forgetLeases(t *testing.T) {
 // F24, Q6: without a mail server nobody notices anything, the backlog shows,
 // and all of it leaves once by either replica when the server is back.
 func TestF24MailsOfTwoReplicasWaitForAServerThatIsDownAndLeaveOnceEach(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	c.smtp.cut()
 	n := rounds(40, 400)
@@ -81,6 +82,7 @@ func (c *cluster) settled(t *testing.T) {
 // F20: what was committed and not yet mailed when a replica is killed, the
 // other one mails.
 func TestF20AKillBetweenCommitAndMailLeavesTheMailToAnotherProcess(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	c.smtp.swallow(t)
 	owed := []string{newAddress(), newAddress(), newAddress(), newAddress()}
@@ -112,6 +114,7 @@ func TestF20AKillBetweenCommitAndMailLeavesTheMailToAnotherProcess(t *testing.T)
 // F21: a mail that the server took, and of which nobody could write down that
 // it did, comes once more by the other replica, as the same message.
 func TestF21AKillAfterTheServerTookAMailCausesOneDuplicateWithTheSameID(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	over := make(chan struct{})
 	release := sync.OnceFunc(func() { close(over) })
@@ -142,6 +145,7 @@ func TestF21AKillAfterTheServerTookAMailCausesOneDuplicateWithTheSameID(t *testi
 // F25: whatever a server does to some mails, the others leave, what may
 // succeed later does, and what never will is visibly dead.
 func TestF25BadMailsHoldUpNobodyAndEndVisibly(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t)
 	over := make(chan struct{})
 	defer close(over)

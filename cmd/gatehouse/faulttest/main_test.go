@@ -49,6 +49,9 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (code int, err error) {
+	if err := flag.Set("test.parallel", "4"); err != nil { // what runs in parallel mostly waits
+		return 0, err
+	}
 	if scratch, err = os.MkdirTemp("", "gatehouse-faults-"); err != nil {
 		return 0, err
 	}
