@@ -12,6 +12,7 @@ import (
 	"gatehouse/domain/notice"
 	"gatehouse/domain/onetime"
 	"gatehouse/domain/session"
+	"gatehouse/domain/throttle"
 	"gatehouse/ports/outbound"
 )
 
@@ -30,6 +31,14 @@ func TestStatementBudget(t *testing.T) {
 			return b
 		}
 		second := func(_ any, err error) error { return err }
+		third := func(_, _ any, err error) error { return err }
+		did := func(got outbound.Effect, err error) error {
+			if err == nil && !got.Done {
+				t.Error("nothing was done")
+			}
+			return err
+		}
+		done := func(ok bool, err error) error { return did(outbound.Effect{Done: ok}, err) }
 		for _, tc := range []struct {
 			name string
 			want int32
@@ -63,6 +72,30 @@ func TestStatementBudget(t *testing.T) {
 			{"State", 1, func(ctx context.Context, s outbound.Stores) error { return second(s.Attempts.State(ctx, guesser)) }},
 			{"Start", 1, func(ctx context.Context, s outbound.Stores) error {
 				return second(s.Cooldowns.Start(ctx, notice.LoginAlert, "x", now, time.Minute))
+			}},
+			{"Look", 1, func(ctx context.Context, s outbound.Stores) error { return third(s.Entry.Look(ctx, guesser)) }},
+			{"Swap", ifPostgres(1, 2), func(ctx context.Context, s outbound.Stores) error {
+				return done(s.Attempts.Swap(ctx, guesser, throttle.State{}.Count(now), throttle.State{}.Count(now).Count(now)))
+			}},
+			{"lost Swap", 1, func(ctx context.Context, s outbound.Stores) error {
+				return second(s.Attempts.Swap(ctx, guesser, throttle.State{}, throttle.State{}.Count(now)))
+			}},
+			{"Look and SignIn", ifPostgres(2, 7), func(ctx context.Context, s outbound.Stores) error {
+				_, p, err := s.Entry.Look(ctx, guesser)
+				if err != nil {
+					return err
+				}
+				return did(s.Entry.SignIn(ctx, arrival(p)))
+			}},
+			{"Register", ifPostgres(1, 4), func(ctx context.Context, s outbound.Stores) error {
+				return did(s.Entry.Register(ctx, newcomer(t)))
+			}},
+			{"ByEmail and TurnAway", ifPostgres(2, 6), func(ctx context.Context, s outbound.Stores) error {
+				owner, err := s.Principals.ByEmail(ctx, guesser.Account)
+				if err != nil {
+					return err
+				}
+				return did(s.Entry.TurnAway(ctx, collision(owner)))
 			}},
 			{"Claim", 1, openNotice},
 			{"Backlog", 1, func(ctx context.Context, s outbound.Stores) error { return second(s.Outbox.Backlog(ctx)) }},

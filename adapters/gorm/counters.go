@@ -50,6 +50,55 @@ func (t attempts) State(ctx context.Context, of throttle.Subject) (s throttle.St
 	return s, err
 }
 
+func (t attempts) Swap(ctx context.Context, of throttle.Subject, old, next throttle.State) (done bool, err error) {
+	if t.postgres {
+		return t.swapAtOnce(ctx, of, old, next)
+	}
+	err = t.atomically(ctx, func(c *conn) error {
+		now, err := attempts{c}.State(ctx, of)
+		if done = err == nil && sameCounters(now, old); !done {
+			return err
+		}
+		return attempts{c}.Save(ctx, of, next)
+	})
+	return done && err == nil, err
+}
+
+// swapAtOnce compares the counters as they were when the statement began, and
+// that of the account again once nobody else is writing it. Whoever writes
+// the one of a network writes that of the account first.
+func (t attempts) swapAtOnce(ctx context.Context, of throttle.Subject, old, next throttle.State) (bool, error) {
+	account, network := t.keysOf(of)
+	n, err := t.count(ctx, "swap attempts", `
+WITH a AS (
+	INSERT INTO attempts (key, failures, last) SELECT ?::bytea, ?::bigint, ?::timestamptz
+	FROM (SELECT 1) one LEFT JOIN attempts a ON a.key = ? LEFT JOIN attempts n ON n.key = ?
+	WHERE COALESCE(a.failures, 0) = ? AND a.last IS NOT DISTINCT FROM ?
+		AND COALESCE(n.failures, 0) = ? AND n.last IS NOT DISTINCT FROM ?
+	ON CONFLICT (key) DO UPDATE SET failures = excluded.failures, last = excluded.last
+		WHERE attempts.failures = ? AND attempts.last IS NOT DISTINCT FROM ?
+	RETURNING key
+), n AS (
+	INSERT INTO attempts (key, failures, last) SELECT ?::bytea, ?::bigint, ?::timestamptz FROM a
+	ON CONFLICT (key) DO UPDATE SET failures = excluded.failures, last = excluded.last
+)
+SELECT count(*) FROM a`,
+		[]byte(account), next.Account.Failures, at(next.Account.Last),
+		[]byte(account), []byte(network),
+		old.Account.Failures, at(old.Account.Last), old.Network.Failures, at(old.Network.Last),
+		old.Account.Failures, at(old.Account.Last),
+		[]byte(network), next.Network.Failures, at(next.Network.Last))
+	return n == 1, err
+}
+
+func sameCounters(a, b throttle.State) bool {
+	return sameCounter(a.Network, b.Network) && sameCounter(a.Account, b.Account)
+}
+
+func sameCounter(a, b throttle.Counter) bool {
+	return a.Failures == b.Failures && at(a.Last).Equal(at(b.Last).Time)
+}
+
 func (t attempts) Save(ctx context.Context, of throttle.Subject, s throttle.State) error {
 	account, network := t.keysOf(of)
 	_, err := t.exec(ctx, "save attempts", "INSERT INTO attempts (key, failures, last) VALUES (?, ?, ?), (?, ?, ?)"+
@@ -69,7 +118,7 @@ var errRestless = errors.New("cooldown begins and ends all the time")
 
 func (t cooldowns) Start(ctx context.Context, kind notice.Kind, normal string, now time.Time, ttl time.Duration) (time.Duration, error) {
 	const op = "start cooldown"
-	key := t.vault.Index("cooldown", string(kind)+"\x00"+normal)
+	key := t.cooldownIndex(kind, normal)
 	now = at(now).Time
 	for range 3 { // what keeps us from starting may be purged before we read it
 		n, err := t.exec(ctx, op, "INSERT INTO cooldowns (key, until) VALUES (?, ?)"+
@@ -93,10 +142,18 @@ func (t cooldowns) Purge(ctx context.Context, now time.Time, limit int) (int, er
 	return t.purge(ctx, "cooldowns", "key", limit, remains{"until", "until < ?", []any{at(now)}})
 }
 
+func (s *safe) cooldownIndex(kind notice.Kind, normal string) []byte {
+	return s.vault.Index("cooldown", string(kind)+"\x00"+normal)
+}
+
 type devices struct{ *conn }
 
+func (s *safe) deviceIndex(of principal.ID, device string) []byte {
+	return s.vault.Index("device", string(of)+"\x00"+device)
+}
+
 func (t devices) Mark(ctx context.Context, of principal.ID, device string, now, since time.Time) (known, ever bool, err error) {
-	key := t.vault.Index("device", string(of)+"\x00"+device)
+	key := t.deviceIndex(of, device)
 	err = t.atomically(ctx, func(c *conn) error {
 		rows, err := query[struct {
 			Same     bool

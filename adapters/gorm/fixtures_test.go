@@ -89,6 +89,37 @@ var (
 	}
 )
 
+// arrival is a sign-in that owes an alert, once there is a device.
+func arrival(p *principal.Principal) outbound.SignIn {
+	n := mail("n3", p.ID())
+	return outbound.SignIn{Judged: p, Session: signIn("s3"), Reset: &guesser, Device: "canary device 2", Since: now, Alert: &n}
+}
+
+// newcomer is a registration with a mail.
+func newcomer(t testing.TB) outbound.Registration {
+	t.Helper()
+	s := ada()
+	s.ID, s.Email, s.Identities = "u9", address(t, "Bob.Canary@example.com"), nil
+	i := link
+	i.Hash, i.Principal, i.Address = onetime.Hash{9}, "u9", s.Email
+	m := mailing("n4", s)
+	m.Link = &i
+	return outbound.Registration{User: restored(t, s), Mail: m}
+}
+
+func collision(owner *principal.Principal) outbound.Collision {
+	m := mailing("n5", owner.Snapshot())
+	m.Kind = notice.RegistrationAlert
+	return outbound.Collision{Owner: owner, Cooldown: &mailing("", owner.Snapshot()).Cooldown, Alert: m}
+}
+
+func mailing(id string, of principal.Snapshot) *outbound.Mailing {
+	n := mail(id, of.ID)
+	return &outbound.Mailing{
+		Cooldown: outbound.Cooldown{Kind: n.Kind, Normal: of.Email.Normal(), Begin: now, Length: time.Minute}, Notice: n,
+	}
+}
+
 // fill makes a store hold one of everything.
 func fill(t testing.TB, w outbound.UnitOfWork) {
 	t.Helper()

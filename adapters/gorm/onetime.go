@@ -45,21 +45,28 @@ func orNone(id *string) string {
 type oneTime struct{ *conn }
 
 func (t oneTime) Add(ctx context.Context, i onetime.Item) error {
-	r := itemRow{
-		Hash: i.Hash[:], Kind: string(i.Kind), PrincipalID: orNull(i.Principal), SessionID: orNull(i.Session),
-		CreatedAt: at(i.CreatedAt), ExpiresAt: at(i.ExpiresAt), UsedAt: at(i.UsedAt), VoidedAt: at(i.VoidedAt),
-	}
+	r := itemRowOf(i)
 	if !i.Address.IsZero() {
-		r.AddressIdx = t.itemIndex(i.Address.Normal())
-		err := t.with(ctx, i.Principal, func(k outbound.DataKey) (err error) {
-			r.Address, err = t.sealText(k, itemField(i.Hash), i.Address.Typed())
-			return err
-		})
+		err := t.with(ctx, i.Principal, func(k outbound.DataKey) error { return t.sealAddress(k, i, &r) })
 		if err != nil {
 			return unlessMissing("add one-time item", err)
 		}
 	}
 	return t.create(ctx, "add one-time item", &r)
+}
+
+// itemRowOf leaves out the address.
+func itemRowOf(i onetime.Item) itemRow {
+	return itemRow{
+		Hash: i.Hash[:], Kind: string(i.Kind), PrincipalID: orNull(i.Principal), SessionID: orNull(i.Session),
+		CreatedAt: at(i.CreatedAt), ExpiresAt: at(i.ExpiresAt), UsedAt: at(i.UsedAt), VoidedAt: at(i.VoidedAt),
+	}
+}
+
+func (s *safe) sealAddress(k outbound.DataKey, i onetime.Item, to *itemRow) (err error) {
+	to.AddressIdx = s.itemIndex(i.Address.Normal())
+	to.Address, err = s.sealText(k, itemField(i.Hash), i.Address.Typed())
+	return err
 }
 
 func itemField(h onetime.Hash) outbound.Field {

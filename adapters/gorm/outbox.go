@@ -33,18 +33,23 @@ func (noticeRow) TableName() string { return "outbox" }
 type outbox struct{ *conn }
 
 func (t outbox) Add(ctx context.Context, n notice.Notice) error {
-	r := noticeRow{
-		ID: n.ID, Kind: string(n.Kind), PrincipalID: orNull(n.Principal), Locale: n.Locale, State: "queued",
-		NextAt: at(n.CreatedAt), CreatedAt: at(n.CreatedAt), ExpiresAt: at(n.ExpiresAt),
-	}
+	var r noticeRow
 	err := t.with(ctx, n.Principal, func(k outbound.DataKey) (err error) {
-		r.Payload, err = t.sealJSON(k, noticeField(n.ID, n.Kind), payloadOf(n))
+		r, err = t.noticeRow(k, n)
 		return err
 	})
 	if err != nil {
 		return unlessMissing("add notice", err)
 	}
 	return t.create(ctx, "add notice", &r)
+}
+
+func (s *safe) noticeRow(k outbound.DataKey, n notice.Notice) (noticeRow, error) {
+	payload, err := s.sealJSON(k, noticeField(n.ID, n.Kind), payloadOf(n))
+	return noticeRow{
+		ID: n.ID, Kind: string(n.Kind), PrincipalID: orNull(n.Principal), Locale: n.Locale, Payload: payload, State: "queued",
+		NextAt: at(n.CreatedAt), CreatedAt: at(n.CreatedAt), ExpiresAt: at(n.ExpiresAt),
+	}, err
 }
 
 type claimedRow struct {

@@ -72,7 +72,12 @@ func (t principals) ByEmail(ctx context.Context, normal string) (*principal.Prin
 	if err != nil {
 		return nil, err
 	}
-	p, err := t.restore(r)
+	return t.restoreFor(r, normal)
+}
+
+// restoreFor restores who was found by an address.
+func (s *safe) restoreFor(r principalRow, normal string) (*principal.Principal, error) {
+	p, err := s.restore(r)
 	if err == nil && p.Email().Normal() != normal {
 		return nil, invalid(r.ID, errors.New("found by an address that is not its own"))
 	}

@@ -33,20 +33,25 @@ func (sessionRow) TableName() string { return "sessions" }
 type sessions struct{ *conn }
 
 func (t sessions) Add(ctx context.Context, s session.Session) error {
-	r := sessionRow{
-		ID: string(s.ID), PrincipalID: string(s.PrincipalID), RefreshJTI: s.RefreshID, AMR: factors(s.Proven),
-		StartedAt: at(s.StartedAt), LastActive: at(s.LastActive), ExpiresAt: at(s.ExpiresAt),
-		AbsoluteUntil: at(s.Until), EndedAt: at(s.EndedAt),
-	}
-	err := t.with(ctx, s.PrincipalID, func(k outbound.DataKey) error {
-		c, err := t.sealClient(k, s.ID, s.Client)
-		r.Browser, r.OS, r.Origin = c.browser, c.os, c.origin
+	var r sessionRow
+	err := t.with(ctx, s.PrincipalID, func(k outbound.DataKey) (err error) {
+		r, err = t.sessionRow(k, s)
 		return err
 	})
 	if err != nil {
 		return unlessMissing("add session", err)
 	}
 	return t.create(ctx, "add session", &r)
+}
+
+func (s *safe) sessionRow(k outbound.DataKey, n session.Session) (sessionRow, error) {
+	c, err := s.sealClient(k, n.ID, n.Client)
+	return sessionRow{
+		ID: string(n.ID), PrincipalID: string(n.PrincipalID), RefreshJTI: n.RefreshID, AMR: factors(n.Proven),
+		Browser: c.browser, OS: c.os, Origin: c.origin,
+		StartedAt: at(n.StartedAt), LastActive: at(n.LastActive), ExpiresAt: at(n.ExpiresAt),
+		AbsoluteUntil: at(n.Until), EndedAt: at(n.EndedAt),
+	}, err
 }
 
 // unlessMissing makes a principal that is not there a failure: ErrNotFound
@@ -163,7 +168,7 @@ func (t sessions) Rotate(ctx context.Context, r session.Rotation) (done bool, er
 // ends its sessions waits for us while we wait for them. Each part sees rows
 // as they were when the statement began, but checks again what it waited for.
 func (c *conn) rotateAtOnce(ctx context.Context, r rotation) (bool, error) {
-	rows, err := returning[int](ctx, c, "rotate refresh token", `
+	n, err := c.count(ctx, "rotate refresh token", `
 WITH p AS MATERIALIZED (
 	SELECT id FROM principals WHERE id = ? FOR NO KEY UPDATE
 ), s AS (
@@ -186,7 +191,7 @@ SELECT count(*) FROM s`,
 		string(r.SessionID), r.Presented, at(r.At), at(r.At),
 		r.Presented, at(r.At), at(r.GraceUntil), r.pair,
 		at(r.At), at(r.At))
-	return err == nil && rows[0] == 1, err
+	return n == 1, err
 }
 
 func (c *conn) rotateInSteps(ctx context.Context, r rotation) (bool, error) {

@@ -66,7 +66,7 @@ func (st *Store) inside(tx *gorm.DB, lock bool) *conn {
 func stores(c *conn) outbound.Stores {
 	return outbound.Stores{
 		Principals: principals{c}, Sessions: sessions{c}, OneTime: oneTime{c}, Outbox: outbox{c},
-		Attempts: attempts{c}, Cooldowns: cooldowns{c}, Devices: devices{c}, Keys: keys{c}, Restores: restores{c},
+		Attempts: attempts{c}, Cooldowns: cooldowns{c}, Devices: devices{c}, Keys: keys{c}, Restores: restores{c}, Entry: entry{c},
 	}
 }
 
@@ -167,6 +167,15 @@ func query[T any](ctx context.Context, c *conn, op, query string, args ...any) (
 // returning returns the rows of a statement that writes.
 func returning[T any](ctx context.Context, c *conn, op, query string, args ...any) ([]T, error) {
 	return rowsOf[T](ctx, c, c.write, op, query, args...)
+}
+
+// count returns the number that a statement that writes answers with.
+func (c *conn) count(ctx context.Context, op, query string, args ...any) (n int, err error) {
+	rows, err := returning[int](ctx, c, op, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return rows[0], nil
 }
 
 // take returns the one row of a statement that only reads, or ErrNotFound.

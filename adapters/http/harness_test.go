@@ -375,7 +375,20 @@ func faultyStores(s outbound.Stores, f *faults) outbound.Stores {
 	s.Sessions = faultySessions{s.Sessions, f}
 	s.OneTime = faultyOneTime{s.OneTime, f}
 	s.Cooldowns = faultyCooldowns{s.Cooldowns, f}
+	s.Entry = faultyEntry{s.Entry, f}
 	return s
+}
+
+type faultyEntry struct {
+	outbound.Entry
+	f *faults
+}
+
+func (e faultyEntry) Look(ctx context.Context, of throttle.Subject) (throttle.State, *principal.Principal, error) {
+	if err := e.f.at("principals.byEmail"); err != nil {
+		return throttle.State{}, nil, err
+	}
+	return e.Entry.Look(ctx, of)
 }
 
 type faultyPrincipals struct {

@@ -21,21 +21,47 @@ func countersOf(s throttle.Subject) (network, account counterKey) {
 type attempts struct{ data }
 
 func (t attempts) State(ctx context.Context, of throttle.Subject) (out throttle.State, err error) {
-	network, account := countersOf(of)
 	err = t.read(ctx, func(s *state) error {
-		out = throttle.State{Network: s.counters.rows[network], Account: s.counters.rows[account]}
+		out = s.attempts(of)
 		return nil
 	})
 	return out, err
 }
 
-func (t attempts) Save(ctx context.Context, of throttle.Subject, n throttle.State) error {
+func (s *state) attempts(of throttle.Subject) throttle.State {
 	network, account := countersOf(of)
-	return t.write(ctx, func(s *state) error {
-		s.counters.put(network, throttle.Counter{Failures: n.Network.Failures, Last: instant(n.Network.Last)})
-		s.counters.put(account, throttle.Counter{Failures: n.Account.Failures, Last: instant(n.Account.Last)})
+	return throttle.State{Network: s.counters.rows[network], Account: s.counters.rows[account]}
+}
+
+func (t attempts) Swap(ctx context.Context, of throttle.Subject, old, next throttle.State) (done bool, err error) {
+	err = t.write(ctx, func(s *state) error {
+		if done = sameCounters(s.attempts(of), old); done {
+			s.setAttempts(of, next)
+		}
 		return nil
 	})
+	return done && err == nil, err
+}
+
+func sameCounters(a, b throttle.State) bool {
+	return sameCounter(a.Network, b.Network) && sameCounter(a.Account, b.Account)
+}
+
+func sameCounter(a, b throttle.Counter) bool {
+	return a.Failures == b.Failures && a.Last.Equal(instant(b.Last))
+}
+
+func (t attempts) Save(ctx context.Context, of throttle.Subject, next throttle.State) error {
+	return t.write(ctx, func(s *state) error {
+		s.setAttempts(of, next)
+		return nil
+	})
+}
+
+func (s *state) setAttempts(of throttle.Subject, next throttle.State) {
+	network, account := countersOf(of)
+	s.counters.put(network, throttle.Counter{Failures: next.Network.Failures, Last: instant(next.Network.Last)})
+	s.counters.put(account, throttle.Counter{Failures: next.Account.Failures, Last: instant(next.Account.Last)})
 }
 
 func (t attempts) Purge(ctx context.Context, before time.Time, limit int) (n int, err error) {

@@ -102,7 +102,7 @@ func (d alone) write(ctx context.Context, fn func(*state) error) error { return 
 func stores(d data) outbound.Stores {
 	return outbound.Stores{
 		Principals: principals{d}, Sessions: sessions{d}, OneTime: oneTime{d}, Outbox: outbox{d},
-		Attempts: attempts{d}, Cooldowns: cooldowns{d}, Devices: devices{d}, Keys: keys{d}, Restores: restores{d},
+		Attempts: attempts{d}, Cooldowns: cooldowns{d}, Devices: devices{d}, Keys: keys{d}, Restores: restores{d}, Entry: entry{d},
 	}
 }
 

@@ -39,28 +39,30 @@ func Subject(address string, from client.Address) throttle.Subject {
 // counts as any other, and fails.
 type Guess struct {
 	Subject  throttle.Subject
+	Seen     throttle.State // counters of the subject, as they were read before
 	Password password.Plain
 	Hash     password.Hash
 }
 
-// Allowed refuses with TOO_MANY_ATTEMPTS while the subject has to wait.
-func (t *Taker) Allowed(ctx context.Context, s outbound.Stores, of throttle.Subject) error {
+// Allowed returns the counters of a subject. It refuses as [Taker.Allow] does.
+func (t *Taker) Allowed(ctx context.Context, s outbound.Stores, of throttle.Subject) (throttle.State, error) {
 	if t.d.Policy.Off {
-		return nil
+		return throttle.State{}, nil
 	}
-	_, err := t.state(ctx, s, of)
-	return err
-}
-
-func (t *Taker) state(ctx context.Context, s outbound.Stores, of throttle.Subject) (throttle.State, error) {
 	st, err := s.Attempts.State(ctx, of)
 	if err != nil {
 		return st, fmt.Errorf("read attempts: %w", err)
 	}
+	return st, t.Allow(st)
+}
+
+// Allow refuses with TOO_MANY_ATTEMPTS while a subject with these counters has
+// to wait.
+func (t *Taker) Allow(st throttle.State) error {
 	if wait := t.d.Policy.Wait(st, t.d.Now()); wait > 0 {
-		return st, fault.New(fault.TooManyAttempts).RetryIn(wait)
+		return fault.New(fault.TooManyAttempts).RetryIn(wait)
 	}
-	return st, nil
+	return nil
 }
 
 // Judge waits for a turn, counts the guess and judges it; then, if it was
@@ -73,7 +75,7 @@ func (t *Taker) Judge(ctx context.Context, g Guess, matched func(turn outbound.T
 		return fmt.Errorf("wait to hash: %w", err)
 	}
 	defer turn.Done()
-	if err := t.count(ctx, g.Subject); err != nil {
+	if err := t.count(ctx, g); err != nil {
 		return err
 	}
 	ok, outdated, err := turn.Matches(g.Password, g.Hash)
@@ -88,21 +90,38 @@ func (t *Taker) Judge(ctx context.Context, g Guess, matched func(turn outbound.T
 
 // count commits the count before the guess is judged. Counted later, parallel
 // guesses would slip through; counted in a transaction that refuses, it would
-// be rolled back.
-func (t *Taker) count(ctx context.Context, of throttle.Subject) error {
+// be rolled back. Who has been alone since the counters were read counts at
+// once, and all others in line.
+func (t *Taker) count(ctx context.Context, g Guess) error {
 	if t.d.Policy.Off {
 		return nil
 	}
+	alone, err := t.d.Work.Single().Attempts.Swap(ctx, g.Subject, g.Seen, g.Seen.Count(t.d.Now()))
+	if err != nil {
+		return fmt.Errorf("count attempt: %w", err)
+	}
+	if alone {
+		return nil
+	}
 	return t.d.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
-		st, err := t.state(ctx, s, of)
+		st, err := t.Allowed(ctx, s, g.Subject)
 		if err != nil {
 			return err
 		}
-		if err := s.Attempts.Save(ctx, of, st.Count(t.d.Now())); err != nil {
+		if err := s.Attempts.Save(ctx, g.Subject, st.Count(t.d.Now())); err != nil {
 			return fmt.Errorf("count attempt: %w", err)
 		}
 		return nil
 	})
+}
+
+// Resets returns whose counters a right password of the subject resets, nil
+// for nobody's.
+func (t *Taker) Resets(of throttle.Subject) *throttle.Subject {
+	if t.d.Policy.Off {
+		return nil
+	}
+	return &of
 }
 
 // Reset clears the counters in the transaction of whatever a right password

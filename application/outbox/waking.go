@@ -20,8 +20,7 @@ func (w waking) Within(ctx context.Context, fn func(context.Context, outbound.St
 	added := false
 	err := w.UnitOfWork.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
 		added = false // it may run again
-		s.Outbox = watched{s.Outbox, func() { added = true }}
-		return fn(ctx, s)
+		return fn(ctx, watching(s, func() { added = true }))
 	})
 	if err == nil && added {
 		w.wake()
@@ -29,9 +28,10 @@ func (w waking) Within(ctx context.Context, fn func(context.Context, outbound.St
 	return err
 }
 
-func (w waking) Single() outbound.Stores {
-	s := w.UnitOfWork.Single()
-	s.Outbox = watched{s.Outbox, w.wake}
+func (w waking) Single() outbound.Stores { return watching(w.UnitOfWork.Single(), w.wake) }
+
+func watching(s outbound.Stores, added func()) outbound.Stores {
+	s.Outbox, s.Entry = watched{s.Outbox, added}, watchedEntry{s.Entry, added}
 	return s
 }
 
@@ -46,4 +46,28 @@ func (o watched) Add(ctx context.Context, n notice.Notice) error {
 		o.added()
 	}
 	return err
+}
+
+type watchedEntry struct {
+	outbound.Entry
+	owes func()
+}
+
+func (e watchedEntry) SignIn(ctx context.Context, in outbound.SignIn) (outbound.Effect, error) {
+	return e.tell(e.Entry.SignIn(ctx, in))
+}
+
+func (e watchedEntry) Register(ctx context.Context, r outbound.Registration) (outbound.Effect, error) {
+	return e.tell(e.Entry.Register(ctx, r))
+}
+
+func (e watchedEntry) TurnAway(ctx context.Context, c outbound.Collision) (outbound.Effect, error) {
+	return e.tell(e.Entry.TurnAway(ctx, c))
+}
+
+func (e watchedEntry) tell(got outbound.Effect, err error) (outbound.Effect, error) {
+	if err == nil && got.Owes {
+		e.owes()
+	}
+	return got, err
 }

@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"gatehouse/adapters/memory"
 	"gatehouse/application/outbox"
+	"gatehouse/domain/email"
+	"gatehouse/domain/password"
+	"gatehouse/domain/principal"
+	"gatehouse/domain/session"
 	"gatehouse/ports/outbound"
 )
 
@@ -21,6 +26,32 @@ func (u twice) Within(ctx context.Context, fn func(context.Context, outbound.Sto
 		return lost
 	})
 	return u.UnitOfWork.Within(ctx, fn)
+}
+
+func ada() *principal.Principal {
+	address, _ := email.Parse("ada@example.com")
+	return principal.NewUser("ada", "Ada", address, password.NewHash("h"), time.Unix(1e9, 0))
+}
+
+func mailing() *outbound.Mailing {
+	n := letter("n1")
+	n.Principal = "ada"
+	return &outbound.Mailing{Cooldown: outbound.Cooldown{Begin: time.Unix(1e9, 0), Length: time.Minute}, Notice: n}
+}
+
+func register(ctx context.Context, s outbound.Stores, mailed bool) error {
+	r := outbound.Registration{User: ada()}
+	if mailed {
+		r.Mail = mailing()
+	}
+	return did(s.Entry.Register(ctx, r))
+}
+
+func did(got outbound.Effect, err error) error {
+	if err == nil && !got.Done {
+		err = errors.New("nothing was done")
+	}
+	return err
 }
 
 func TestWakingFollowsTheCommit(t *testing.T) {
@@ -64,6 +95,27 @@ func TestWakingFollowsTheCommit(t *testing.T) {
 			}
 			return nil
 		}, 0},
+		"a mail of a registration": {memory.New(), func(ctx context.Context, w outbound.UnitOfWork) error {
+			return register(ctx, w.Single(), true)
+		}, 1},
+		"a registration without a mail": {memory.New(), func(ctx context.Context, w outbound.UnitOfWork) error {
+			return register(ctx, w.Single(), false)
+		}, 0},
+		"a registration in a transaction": {memory.New(), func(ctx context.Context, w outbound.UnitOfWork) error {
+			return w.Within(ctx, func(ctx context.Context, s outbound.Stores) error { return register(ctx, s, true) })
+		}, 1},
+		"an alert to the owner": {memory.New(), func(ctx context.Context, w outbound.UnitOfWork) error {
+			c := outbound.Collision{Owner: ada(), Alert: mailing()}
+			return errors.Join(register(ctx, w.Single(), false), did(w.Single().Entry.TurnAway(ctx, c)))
+		}, 1},
+		"an alert of the second device": {memory.New(), func(ctx context.Context, w outbound.UnitOfWork) error {
+			n := mailing().Notice
+			first := outbound.SignIn{Judged: ada(), Session: session.Session{ID: "s1", PrincipalID: "ada"}, Device: "1", Alert: &n}
+			second := first
+			second.Session.ID, second.Device = "s2", "2"
+			s := w.Single()
+			return errors.Join(register(ctx, s, false), did(s.Entry.SignIn(ctx, first)), did(s.Entry.SignIn(ctx, second)))
+		}, 1},
 		"a view": {memory.New(), func(ctx context.Context, w outbound.UnitOfWork) error {
 			return w.View(ctx, func(context.Context, outbound.Stores) error { return nil })
 		}, 0},

@@ -72,13 +72,13 @@ func (c *Changer) Do(ctx context.Context, cmd inbound.ChangePassword) (p inbound
 // try makes one round. What fails after the old password was found right takes
 // its count back: it was no wrong one.
 func (c *Changer) try(ctx context.Context, cmd inbound.ChangePassword) (inbound.Self, error) {
-	p, of, err := c.load(ctx, cmd)
+	p, guess, err := c.load(ctx, cmd)
 	if err != nil {
 		return nil, err
 	}
-	known, next, err := c.judge(ctx, cmd, p, of)
+	known, next, err := c.judge(ctx, cmd, p, guess)
 	if err == nil {
-		p, err = c.replace(ctx, cmd, p.CredVersion(), next, of)
+		p, err = c.replace(ctx, cmd, p.CredVersion(), next, guess.Subject)
 	}
 	switch {
 	case err == nil:
@@ -86,13 +86,13 @@ func (c *Changer) try(ctx context.Context, cmd inbound.ChangePassword) (inbound.
 	case !known:
 		return nil, err
 	}
-	if forgiving := c.d.Attempts.Forgive(ctx, of); forgiving != nil {
+	if forgiving := c.d.Attempts.Forgive(ctx, guess.Subject); forgiving != nil {
 		err = errors.Join(forgiving, err)
 	}
 	return nil, err
 }
 
-func (c *Changer) load(ctx context.Context, cmd inbound.ChangePassword) (p *principal.Principal, of throttle.Subject, err error) {
+func (c *Changer) load(ctx context.Context, cmd inbound.ChangePassword) (p *principal.Principal, g attempt.Guess, err error) {
 	err = c.d.Work.View(ctx, func(ctx context.Context, s outbound.Stores) error {
 		if p, err = account.User(s.Principals.ByID(ctx, cmd.Caller.PrincipalID)); err != nil {
 			return err
@@ -100,17 +100,19 @@ func (c *Changer) load(ctx context.Context, cmd inbound.ChangePassword) (p *prin
 		if !p.HasPassword() {
 			return fault.New(fault.NoPasswordProvider)
 		}
-		of = attempt.Subject(p.Email().Typed(), cmd.From.Address)
-		return c.d.Attempts.Allowed(ctx, s, of)
+		g = attempt.Guess{
+			Subject: attempt.Subject(p.Email().Typed(), cmd.From.Address), Password: cmd.Old, Hash: p.PasswordHash(),
+		}
+		g.Seen, err = c.d.Attempts.Allowed(ctx, s, g.Subject)
+		return err
 	})
-	return p, of, err
+	return p, g, err
 }
 
 // judge compares the old password and hashes the new one in the same turn.
 // known tells whether the old one was right, whatever came after.
-func (c *Changer) judge(ctx context.Context, cmd inbound.ChangePassword, p *principal.Principal, of throttle.Subject) (known bool, next password.Hash, err error) {
-	guess := attempt.Guess{Subject: of, Password: cmd.Old, Hash: p.PasswordHash()}
-	err = c.d.Attempts.Judge(ctx, guess, func(turn outbound.Turn, _ bool) error {
+func (c *Changer) judge(ctx context.Context, cmd inbound.ChangePassword, p *principal.Principal, g attempt.Guess) (known bool, next password.Hash, err error) {
+	err = c.d.Attempts.Judge(ctx, g, func(turn outbound.Turn, _ bool) error {
 		known = true
 		// Asked earlier, the answer would tell who does not know the password
 		// something about the account.

@@ -377,7 +377,7 @@ func TestChangePasswordPassesFailuresOnAndChangesNothing(t *testing.T) {
 		w.work.FailAt, w.work.Err = n, boom
 		_, err := w.changer().Do(t.Context(), change())
 		if err == nil {
-			same(t, "calls that can fail", n-1, 12)
+			same(t, "calls that can fail", n-1, 11)
 			return
 		}
 		if !errors.Is(err, io.ErrUnexpectedEOF) || fault.CodeOf(err) != fault.DatabaseFailure {

@@ -34,11 +34,13 @@ type Registrar struct{ d RegistrarDeps }
 // NewRegistrar returns a Registrar.
 func NewRegistrar(d RegistrarDeps) *Registrar { return &Registrar{d} }
 
-// units bounds how often somebody may be faster with the same address.
-const units = 3
+// rounds bounds how often somebody may be faster with the same address.
+const rounds = 3
+
+var errOvertaken = errors.New("the address was free or taken, every time until we came")
 
 // Do implements [inbound.UseCase]. A free and a taken address take the same
-// way up to the last few statements: one hash, one transaction.
+// way: one hash, one look for the owner, one call that stores what it means.
 func (r *Registrar) Do(ctx context.Context, cmd inbound.Register) (inbound.Done, error) {
 	wish := account.Wish{Email: cmd.Email, Name: cmd.Name, Password: cmd.Password}
 	address, name, err := wish.Check(r.d.Policy)
@@ -55,18 +57,17 @@ func (r *Registrar) Do(ctx context.Context, cmd inbound.Register) (inbound.Done,
 		cmd: cmd, mail: r.d.Mail, now: now, noticeID: r.d.NewID(), token: r.d.NewSecret(),
 		user: principal.NewUser(principal.ID(r.d.NewID()), name, address, hash, now),
 	}
-	for range units {
-		err = r.d.Work.Within(ctx, a.settle)
-		// A lost race may have killed the transaction; the next one finds the
-		// address taken.
-		if !errors.Is(err, outbound.ErrTaken) {
-			break
+	for range rounds {
+		// One for both calls: a store knows the keys of what it has read.
+		done, err := a.settle(ctx, r.d.Work.Single())
+		if err != nil || done {
+			return inbound.Done{}, err
 		}
 	}
-	return inbound.Done{}, err
+	return inbound.Done{}, errOvertaken
 }
 
-// arrival is one request with all that was decided before the transaction.
+// arrival is one request with all that was decided before it is stored.
 type arrival struct {
 	cmd      inbound.Register
 	mail     Mail
@@ -76,47 +77,56 @@ type arrival struct {
 	user     *principal.Principal // as it will be if the address is free
 }
 
-func (a arrival) settle(ctx context.Context, s outbound.Stores) error {
+// settle returns false when what it found had changed before it was stored.
+func (a arrival) settle(ctx context.Context, s outbound.Stores) (bool, error) {
 	owner, err := s.Principals.ByEmail(ctx, a.user.Email().Normal())
-	free := errors.Is(err, outbound.ErrNotFound)
-	if err != nil && !free {
-		return fmt.Errorf("look for address: %w", err)
-	}
-	mayMail, err := a.coolDown(ctx, s)
 	switch {
+	case errors.Is(err, outbound.ErrNotFound):
+		got, err := s.Entry.Register(ctx, outbound.Registration{User: a.user, Mail: a.verification()})
+		if err != nil {
+			return false, fmt.Errorf("add user: %w", err)
+		}
+		return got.Done, nil
 	case err != nil:
-		return err
-	case !free:
-		return a.alert(ctx, s, owner)
+		return false, fmt.Errorf("look for address: %w", err)
 	}
-	if err := s.Principals.Add(ctx, a.user); err != nil {
-		return fmt.Errorf("add user: %w", err)
+	got, err := s.Entry.TurnAway(ctx, outbound.Collision{Owner: owner, Cooldown: a.cooldown(), Alert: a.alert(owner)})
+	if err != nil {
+		return false, fmt.Errorf("turn away: %w", err)
 	}
-	if !mayMail {
-		return nil
-	}
-	l := link{a.noticeID, a.token, a.cmd.Locale, "", a.now, a.mail.VerificationTTL}
-	return l.promise(ctx, s, a.user)
+	return got.Done, nil
 }
 
-// coolDown begins the cooldown whether or not the address is taken, else a
-// later request could tell. It returns whether a verification mail may go out.
-func (a arrival) coolDown(ctx context.Context, s outbound.Stores) (bool, error) {
-	if !a.cmd.SendEmail || !a.mail.On {
-		return false, nil
+// verification is the mail with the link, if it is wanted.
+func (a arrival) verification() *outbound.Mailing {
+	c := a.cooldown()
+	if c == nil {
+		return nil
 	}
-	left, err := cool(ctx, s, notice.EmailVerification, a.user.Email(), a.now, a.mail.Cooldown)
-	return left == 0, err
+	i, n := link{a.noticeID, a.token, a.cmd.Locale, "", a.now, a.mail.VerificationTTL}.to(a.user)
+	return &outbound.Mailing{Cooldown: *c, Notice: n, Link: &i}
+}
+
+// cooldown begins whether or not the address is taken, else a later request
+// could tell.
+func (a arrival) cooldown() *outbound.Cooldown {
+	if !a.cmd.SendEmail || !a.mail.On {
+		return nil
+	}
+	return &outbound.Cooldown{
+		Kind: notice.EmailVerification, Normal: a.user.Email().Normal(), Begin: a.now, Length: a.mail.Cooldown,
+	}
 }
 
 // alert tells the owner, and nobody else, that the address is taken.
-func (a arrival) alert(ctx context.Context, s outbound.Stores, owner *principal.Principal) error {
+func (a arrival) alert(owner *principal.Principal) *outbound.Mailing {
 	if !a.mail.On || !a.mail.Alert {
 		return nil
 	}
-	left, err := cool(ctx, s, notice.RegistrationAlert, owner.Email(), a.now, a.mail.InfoCooldown)
-	if err != nil || left > 0 {
-		return err
+	return &outbound.Mailing{
+		Cooldown: outbound.Cooldown{
+			Kind: notice.RegistrationAlert, Normal: owner.Email().Normal(), Begin: a.now, Length: a.mail.InfoCooldown,
+		},
+		Notice: notice.To(owner, notice.RegistrationAlert, a.noticeID, a.cmd.Locale, a.now).CausedBy(a.cmd.From),
 	}
-	return queue(ctx, s, notice.To(owner, notice.RegistrationAlert, a.noticeID, a.cmd.Locale, a.now).CausedBy(a.cmd.From))
 }

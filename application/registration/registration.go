@@ -38,17 +38,22 @@ type link struct {
 	ttl      time.Duration
 }
 
-// promise stores the link and the mail that carries it to the address of p.
-func (l link) promise(ctx context.Context, s outbound.Stores, p *principal.Principal) error {
-	err := s.OneTime.Add(ctx, onetime.Item{
+// to returns the link to the address of p, and the mail that carries it.
+func (l link) to(p *principal.Principal) (onetime.Item, notice.Notice) {
+	i := onetime.Item{
 		Hash: onetime.HashOf(l.token), Kind: onetime.EmailVerification,
 		Principal: p.ID(), Session: l.session, Address: p.Email(),
 		CreatedAt: l.now, ExpiresAt: l.now.Add(l.ttl),
-	})
-	if err != nil {
+	}
+	return i, notice.To(p, notice.EmailVerification, l.noticeID, l.locale, l.now).Linking(l.token, l.ttl)
+}
+
+// promise stores the link, and the mail that carries it, to the address of p.
+func (l link) promise(ctx context.Context, s outbound.Stores, p *principal.Principal) error {
+	i, n := l.to(p)
+	if err := s.OneTime.Add(ctx, i); err != nil {
 		return fmt.Errorf("add verification link: %w", err)
 	}
-	n := notice.To(p, notice.EmailVerification, l.noticeID, l.locale, l.now).Linking(l.token, l.ttl)
 	return queue(ctx, s, n)
 }
 

@@ -19,41 +19,23 @@ func (w *world) registrarDeps() app.RegistrarDeps {
 	}
 }
 
-// rivalled has somebody else arrive after the first transaction is lost.
-type rivalled struct {
-	*passwordtest.Work
-
-	arrive func()
-	done   bool
-}
-
-func (r *rivalled) Within(ctx context.Context, fn func(context.Context, outbound.Stores) error) error {
-	err := r.Work.Within(ctx, fn)
-	if err != nil && !r.done {
-		r.done = true
-		r.arrive()
-	}
-	return err
-}
-
 // haunted finds no address and takes none.
 type haunted struct{ *passwordtest.Work }
 
-func (h haunted) Within(ctx context.Context, fn func(context.Context, outbound.Stores) error) error {
-	return h.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
-		s.Principals = ghosts{s.Principals}
-		return fn(ctx, s)
-	})
+func (h haunted) Single() outbound.Stores {
+	s := h.Work.Single()
+	s.Entry = ghosts{s.Entry}
+	return s
 }
 
-type ghosts struct{ outbound.Principals }
+type ghosts struct{ outbound.Entry }
 
-func (ghosts) Add(context.Context, *principal.Principal) error {
-	return fmt.Errorf("add: %w", outbound.ErrTaken)
+func (ghosts) Register(context.Context, outbound.Registration) (outbound.Effect, error) {
+	return outbound.Effect{}, nil
 }
 
-// blind is a database in which the first transactions begin at once: their
-// look for the address finds nothing, since nobody has committed yet.
+// blind is a database in which the first looks for an address find nothing,
+// since they all look before anybody has stored anything.
 type blind struct {
 	*passwordtest.Work
 
@@ -68,20 +50,25 @@ func newBlind(w *passwordtest.Work, first int) *blind {
 	return b
 }
 
-func (b *blind) Within(ctx context.Context, fn func(context.Context, outbound.Stores) error) error {
-	if b.left.Add(-1) < 0 {
-		return b.Work.Within(ctx, fn)
+func (b *blind) Single() outbound.Stores {
+	s := b.Work.Single()
+	if b.left.Add(-1) >= 0 {
+		s.Principals = unseen{s.Principals, b.missing}
 	}
-	b.missing.Done()
-	b.missing.Wait()
-	return b.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
-		s.Principals = unseen{s.Principals}
-		return fn(ctx, s)
-	})
+	return s
 }
 
-type unseen struct{ outbound.Principals }
+type unseen struct {
+	outbound.Principals
 
-func (unseen) ByEmail(context.Context, string) (*principal.Principal, error) {
+	missing *sync.WaitGroup
+}
+
+func (u unseen) ByEmail(ctx context.Context, normal string) (*principal.Principal, error) {
+	u.missing.Done()
+	u.missing.Wait()
+	if _, err := u.Principals.ByEmail(ctx, normal); err != nil {
+		return nil, err
+	}
 	return nil, fmt.Errorf("look: %w", outbound.ErrNotFound)
 }

@@ -46,21 +46,29 @@ func again[T any](try func() (T, error)) (out T, err error) {
 	return out, err
 }
 
-// proof is a password that was right for a principal as it was read.
-type proof struct {
+// suspect is who is said to sign in: a subject, its counters, and whose
+// password is to be judged, nil for nobody.
+type suspect struct {
 	of      *principal.Principal
 	subject throttle.Subject
+	seen    throttle.State
+}
+
+// proof is a password that was right for a principal as it was read.
+type proof struct {
+	suspect
+
 	renewed password.Hash // zero unless the stored one is outdated
 }
 
-// prove has a password judged; of is nil for nobody, with whom the same work
-// fails. That a hash cannot be renewed is no reason to refuse who knew it.
-func prove(ctx context.Context, by *attempt.Taker, p password.Plain, of *principal.Principal, subject throttle.Subject) (proof, error) {
+// prove has a password judged; with nobody the same work fails. That a hash
+// cannot be renewed is no reason to refuse who knew it.
+func prove(ctx context.Context, by *attempt.Taker, p password.Plain, who suspect) (proof, error) {
 	var hash, renewed password.Hash
-	if of != nil {
-		hash = of.PasswordHash()
+	if who.of != nil {
+		hash = who.of.PasswordHash()
 	}
-	guess := attempt.Guess{Subject: subject, Password: p, Hash: hash}
+	guess := attempt.Guess{Subject: who.subject, Seen: who.seen, Password: p, Hash: hash}
 	err := by.Judge(ctx, guess, func(turn outbound.Turn, outdated bool) error {
 		if !outdated {
 			return nil
@@ -70,18 +78,18 @@ func prove(ctx context.Context, by *attempt.Taker, p password.Plain, of *princip
 		}
 		return nil
 	})
-	return proof{of, subject, renewed}, err
+	return proof{who, renewed}, err
 }
 
-// stands loads the principal again, locked until the transaction ends, and
-// checks that what was proven still proves something.
+// stands loads the principal again, locked inside a transaction, and checks
+// that what was proven still proves something.
 func (p proof) stands(ctx context.Context, s outbound.Stores) (*principal.Principal, error) {
 	current, err := s.Principals.ByID(ctx, p.of.ID())
 	switch {
 	case errors.Is(err, outbound.ErrNotFound):
 		return nil, errOvertaken
 	case err != nil:
-		return nil, fmt.Errorf("lock principal: %w", err)
+		return nil, fmt.Errorf("load principal again: %w", err)
 	case current.CredVersion() != p.of.CredVersion(), !sameAddress(current, p.of):
 		return nil, errOvertaken
 	}

@@ -2,12 +2,10 @@ package session
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"gatehouse/application/account"
 	"gatehouse/application/attempt"
 	"gatehouse/application/grant"
 	"gatehouse/domain/client"
@@ -15,7 +13,6 @@ import (
 	"gatehouse/domain/notice"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/session"
-	"gatehouse/domain/throttle"
 	"gatehouse/ports/inbound"
 	"gatehouse/ports/outbound"
 )
@@ -46,88 +43,70 @@ func (s *SignerIn) Do(ctx context.Context, cmd inbound.SignIn) (inbound.SignedIn
 }
 
 func (s *SignerIn) try(ctx context.Context, cmd inbound.SignIn) (inbound.SignedIn, error) {
-	subject := attempt.Subject(cmd.Email, cmd.From.Address)
-	known, err := s.look(ctx, subject)
+	stores := s.d.Work.Single() // one for all calls: a store knows the keys of what it has read
+	who, err := s.look(ctx, stores, cmd)
 	if err != nil {
 		return inbound.SignedIn{}, err
 	}
-	right, err := prove(ctx, s.d.Attempts, cmd.Password, known, subject)
+	right, err := prove(ctx, s.d.Attempts, cmd.Password, who)
 	if err != nil {
 		return inbound.SignedIn{}, err
 	}
-	in, err := s.begin(ctx, cmd, right)
+	in, err := s.begin(ctx, stores, cmd, right)
 	if err != nil {
 		return inbound.SignedIn{}, right.failed(ctx, s.d.Attempts, err)
 	}
 	return in, nil
 }
 
-// look returns who has the address, nil for nobody, unless the subject has to
-// wait.
-func (s *SignerIn) look(ctx context.Context, subject throttle.Subject) (p *principal.Principal, err error) {
-	err = s.d.Work.View(ctx, func(ctx context.Context, st outbound.Stores) error {
-		if err := s.d.Attempts.Allowed(ctx, st, subject); err != nil {
-			return err
-		}
-		p, err = st.Principals.ByEmail(ctx, subject.Account)
-		switch {
-		case errors.Is(err, outbound.ErrNotFound):
-			p = nil
-		case err != nil:
-			return fmt.Errorf("load principal: %w", err)
-		}
-		return nil
-	})
-	return p, err
+// look returns who has the address, unless the subject has to wait.
+func (s *SignerIn) look(ctx context.Context, stores outbound.Stores, cmd inbound.SignIn) (suspect, error) {
+	subject := attempt.Subject(cmd.Email, cmd.From.Address)
+	seen, p, err := stores.Entry.Look(ctx, subject)
+	if err != nil {
+		return suspect{}, fmt.Errorf("load principal: %w", err)
+	}
+	return suspect{p, subject, seen}, s.d.Attempts.Allow(seen)
 }
 
 // begin stores the session, and everything a sign-in means besides
-// (contract §5.8), unless the password was changed while it was judged.
-func (s *SignerIn) begin(ctx context.Context, cmd inbound.SignIn, right proof) (in inbound.SignedIn, err error) {
-	now, from := s.d.Now(), located(cmd.From, s.d.Locate)
-	err = s.d.Work.Within(ctx, func(ctx context.Context, st outbound.Stores) error {
-		p, err := right.stands(ctx, st)
-		if err != nil {
-			return err
-		}
+// (contract §5.8), unless the password was changed while it was judged. What
+// else has changed since asks for other tokens, not for another judgement.
+func (s *SignerIn) begin(ctx context.Context, stores outbound.Stores, cmd inbound.SignIn, right proof) (inbound.SignedIn, error) {
+	now, from, p := s.d.Now(), located(cmd.From, s.d.Locate), right.of
+	for range rounds {
 		if p.IsDisabled() {
-			return fault.New(fault.UserDisabled)
-		}
-		p.MarkActive(now)
-		right.renew(p)
-		if err := account.Save(ctx, st, p); err != nil {
-			return err
-		}
-		if err := s.d.Attempts.Reset(ctx, st, right.subject); err != nil {
-			return err
+			return inbound.SignedIn{}, fault.New(fault.UserDisabled)
 		}
 		n, tokens, err := s.d.Issuer.Begin(p, session.Proven{session.Password}, from, now)
 		if err != nil {
-			return err
+			return inbound.SignedIn{}, err
 		}
-		if err := st.Sessions.Add(ctx, n); err != nil {
-			return fmt.Errorf("add session: %w", err)
+		got, err := stores.Entry.SignIn(ctx, outbound.SignIn{
+			Judged: p, Renewed: right.renewed, Session: n, Reset: s.d.Attempts.Resets(right.subject),
+			Device: device(from), Since: now.Add(-client.Remembered), Alert: s.alert(p, from, cmd.Locale, now),
+		})
+		switch {
+		case err != nil:
+			return inbound.SignedIn{}, fmt.Errorf("sign in: %w", err)
+		case got.Done:
+			p.MarkActive(now)
+			return inbound.SignedIn{Principal: p, SessionID: n.ID, Tokens: tokens, Location: from.Location}, nil
 		}
-		in = inbound.SignedIn{Principal: p, SessionID: n.ID, Tokens: tokens, Location: from.Location}
-		return s.alert(ctx, st, p, from, cmd.Locale, now)
-	})
-	return in, err
+		if p, err = right.stands(ctx, stores); err != nil {
+			return inbound.SignedIn{}, err
+		}
+	}
+	return inbound.SignedIn{}, errOvertaken
 }
 
-// alert owes p a mail if the device is unseen, but for the very first one.
-func (s *SignerIn) alert(ctx context.Context, st outbound.Stores, p *principal.Principal, from client.Info, locale string, now time.Time) error {
-	known, others, err := st.Devices.Mark(ctx, p.ID(), device(from), now, now.Add(-client.Remembered))
-	if err != nil {
-		return fmt.Errorf("mark device: %w", err)
-	}
-	if known || !others || !s.d.Alerts.Login || !s.d.MailOn {
+// alert is the mail to p about a device that is unseen, if it is to be sent.
+func (s *SignerIn) alert(p *principal.Principal, from client.Info, locale string, now time.Time) *notice.Notice {
+	if !s.d.Alerts.Login || !s.d.MailOn {
 		return nil
 	}
 	n := notice.To(p, notice.LoginAlert, s.d.NewID(), locale, now).CausedBy(from)
-	if err := st.Outbox.Add(ctx, n); err != nil {
-		return fmt.Errorf("owe login alert: %w", err)
-	}
-	return nil
+	return &n
 }
 
 // device names what a sign-in came from, as far as alerts tell devices apart.

@@ -39,14 +39,14 @@ func (s *StepperUp) Do(ctx context.Context, cmd inbound.StepUp) (inbound.Stepped
 }
 
 func (s *StepperUp) try(ctx context.Context, cmd inbound.StepUp) (inbound.SteppedUp, error) {
-	p, err := s.mayTry(ctx, cmd)
+	who, err := s.mayTry(ctx, cmd)
 	if err != nil {
 		return inbound.SteppedUp{}, err
 	}
-	if p.IsGuest() {
+	if who.of.IsGuest() {
 		return s.grant(cmd.Caller, session.AsGuest, s.d.Now())
 	}
-	right, err := prove(ctx, s.d.Attempts, cmd.Password, p, subjectOf(p, cmd.From.Address))
+	right, err := prove(ctx, s.d.Attempts, cmd.Password, who)
 	if err != nil {
 		return inbound.SteppedUp{}, err
 	}
@@ -59,11 +59,13 @@ func (s *StepperUp) try(ctx context.Context, cmd inbound.StepUp) (inbound.Steppe
 
 // mayTry refuses whatever needs no look at the password, in the order of the
 // contract.
-func (s *StepperUp) mayTry(ctx context.Context, cmd inbound.StepUp) (p *principal.Principal, err error) {
+func (s *StepperUp) mayTry(ctx context.Context, cmd inbound.StepUp) (who suspect, err error) {
 	err = s.d.Work.View(ctx, func(ctx context.Context, st outbound.Stores) error {
-		if p, err = account.Self(st.Principals.ByID(ctx, cmd.Caller.PrincipalID)); err != nil {
+		p, err := account.Self(st.Principals.ByID(ctx, cmd.Caller.PrincipalID))
+		if err != nil {
 			return err
 		}
+		who = suspect{of: p, subject: subjectOf(p, cmd.From.Address)}
 		if err := stillIn(ctx, st, cmd.Caller, s.d.Now()); err != nil {
 			return err
 		}
@@ -75,9 +77,10 @@ func (s *StepperUp) mayTry(ctx context.Context, cmd inbound.StepUp) (p *principa
 		case cmd.Password.Missing():
 			return fault.New(fault.MissingPasswordParameter)
 		}
-		return s.d.Attempts.Allowed(ctx, st, subjectOf(p, cmd.From.Address))
+		who.seen, err = s.d.Attempts.Allowed(ctx, st, who.subject)
+		return err
 	})
-	return p, err
+	return who, err
 }
 
 func (s *StepperUp) stillNew(guest *principal.Principal) error {

@@ -115,7 +115,36 @@ func (c *counting) View(ctx context.Context, fn func(context.Context, outbound.S
 func (c *counting) Single() outbound.Stores {
 	s := c.UnitOfWork.Single()
 	s.Sessions = countedSessions{s.Sessions, c}
+	s.Attempts = countedAttempts{s.Attempts, c}
+	s.Entry = countedEntry{s.Entry, c}
 	return s
+}
+
+type countedAttempts struct {
+	outbound.Attempts
+
+	by *counting
+}
+
+func (a countedAttempts) Swap(ctx context.Context, of throttle.Subject, old, next throttle.State) (bool, error) {
+	a.by.units.Add(1)
+	return a.Attempts.Swap(ctx, of, old, next)
+}
+
+type countedEntry struct {
+	outbound.Entry
+
+	by *counting
+}
+
+func (e countedEntry) Look(ctx context.Context, of throttle.Subject) (throttle.State, *principal.Principal, error) {
+	e.by.units.Add(1)
+	return e.Entry.Look(ctx, of)
+}
+
+func (e countedEntry) SignIn(ctx context.Context, in outbound.SignIn) (outbound.Effect, error) {
+	e.by.units.Add(1)
+	return e.Entry.SignIn(ctx, in)
 }
 
 // countedSessions counts the calls that this package makes outside of a unit.

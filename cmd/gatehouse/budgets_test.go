@@ -5,9 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -103,26 +101,14 @@ type cost struct {
 	wrote             bool // anything that was committed
 }
 
-func (s *stack) ask(method, path, body string) (c cost) {
+func (s *stack) ask(method, path, body string) cost {
 	s.t.Helper()
-	req := httptest.NewRequestWithContext(s.t.Context(), method, path, strings.NewReader(body))
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	for _, cookie := range s.cookies {
-		req.AddCookie(cookie)
-	}
 	statements, units, version := s.statements.Load(), s.units.count(), s.version()
-	rec := httptest.NewRecorder()
-	s.public.ServeHTTP(rec, req)
-	c = cost{int(s.statements.Load() - statements), s.units.count() - units, s.version() != version}
+	rec := s.request(method, path, body)
 	if rec.Code != http.StatusOK {
 		s.t.Fatalf("%s %s: %d: %s", method, path, rec.Code, rec.Body)
 	}
-	for _, cookie := range rec.Result().Cookies() {
-		s.cookies[cookie.Name] = cookie
-	}
-	return c
+	return cost{int(s.statements.Load() - statements), s.units.count() - units, s.version() != version}
 }
 
 // version changes whenever another connection has committed a change

@@ -151,6 +151,11 @@ type Attempts interface {
 	// State returns the counters of a subject, zero if there are none. Within
 	// a transaction they stay locked until it ends. One statement.
 	State(ctx context.Context, of throttle.Subject) (throttle.State, error)
+	// Swap replaces the counters of a subject if they are still old, else it
+	// returns false and changes nothing: of any number of callers who have read
+	// the same, one is right. It is atomic by itself, and one statement where
+	// the database is beyond a network.
+	Swap(ctx context.Context, of throttle.Subject, old, next throttle.State) (bool, error)
 	// Save replaces the counters of a subject.
 	Save(ctx context.Context, of throttle.Subject, s throttle.State) error
 	// Purge removes at most limit counters untouched since before.

@@ -47,4 +47,5 @@ type Stores struct {
 	Devices    Devices
 	Keys       Keys
 	Restores   Restores
+	Entry      Entry
 }

@@ -80,7 +80,7 @@ func (w *Work) stores(s outbound.Stores) outbound.Stores {
 	return outbound.Stores{
 		Principals: principals{s.Principals, w}, Sessions: sessions{s.Sessions, w}, OneTime: oneTime{s.OneTime, w},
 		Outbox: outbox{s.Outbox, w}, Attempts: attempts{s.Attempts, w}, Cooldowns: cooldowns{s.Cooldowns, w},
-		Devices: s.Devices, Keys: keys{s.Keys, w}, Restores: restores{s.Restores, w},
+		Devices: s.Devices, Keys: keys{s.Keys, w}, Restores: restores{s.Restores, w}, Entry: entry{s.Entry, w},
 	}
 }
 
@@ -242,6 +242,13 @@ func (a attempts) State(ctx context.Context, of throttle.Subject) (throttle.Stat
 	return a.Attempts.State(ctx, of)
 }
 
+func (a attempts) Swap(ctx context.Context, of throttle.Subject, old, next throttle.State) (bool, error) {
+	if err := a.w.call(); err != nil {
+		return false, err
+	}
+	return a.Attempts.Swap(ctx, of, old, next)
+}
+
 func (a attempts) Save(ctx context.Context, of throttle.Subject, s throttle.State) error {
 	if err := a.w.call(); err != nil {
 		return err
@@ -311,4 +318,37 @@ func (r restores) Raise(ctx context.Context, to int) (bool, error) {
 		return false, err
 	}
 	return r.Restores.Raise(ctx, to)
+}
+
+type entry struct {
+	outbound.Entry
+	w *Work
+}
+
+func (e entry) Look(ctx context.Context, of throttle.Subject) (throttle.State, *principal.Principal, error) {
+	if err := e.w.call(); err != nil {
+		return throttle.State{}, nil, err
+	}
+	return e.Entry.Look(ctx, of)
+}
+
+func (e entry) SignIn(ctx context.Context, in outbound.SignIn) (outbound.Effect, error) {
+	if err := e.w.call(); err != nil {
+		return outbound.Effect{}, err
+	}
+	return e.Entry.SignIn(ctx, in)
+}
+
+func (e entry) Register(ctx context.Context, r outbound.Registration) (outbound.Effect, error) {
+	if err := e.w.call(); err != nil {
+		return outbound.Effect{}, err
+	}
+	return e.Entry.Register(ctx, r)
+}
+
+func (e entry) TurnAway(ctx context.Context, c outbound.Collision) (outbound.Effect, error) {
+	if err := e.w.call(); err != nil {
+		return outbound.Effect{}, err
+	}
+	return e.Entry.TurnAway(ctx, c)
 }

@@ -44,6 +44,7 @@ type storeCheck struct {
 func Stores(t *testing.T, open func(*testing.T) outbound.UnitOfWork) {
 	for _, c := range slices.Concat(
 		workChecks, principalChecks, sessionChecks, oneTimeChecks, outboxChecks, counterChecks, keyChecks, restoreChecks,
+		entryChecks,
 	) {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
 	}

@@ -281,16 +281,29 @@ func everyCall() map[string]call {
 		"Outbox.Purge":   func(ctx context.Context, s stores) error { return second(s.Outbox.Purge(ctx, at, at, 9)) },
 		"Attempts.State": func(ctx context.Context, s stores) error { return second(s.Attempts.State(ctx, of)) },
 		"Attempts.Save":  func(ctx context.Context, s stores) error { return s.Attempts.Save(ctx, of, throttle.State{}.Count(at)) },
+		"Attempts.Swap": func(ctx context.Context, s stores) error {
+			return second(s.Attempts.Swap(ctx, of, throttle.State{}, throttle.State{}.Count(at)))
+		},
 		"Attempts.Purge": func(ctx context.Context, s stores) error { return second(s.Attempts.Purge(ctx, at, 9)) },
 		"Cooldowns.Start": func(ctx context.Context, s stores) error {
 			return second(s.Cooldowns.Start(ctx, notice.EmailVerification, "x", at, time.Minute))
 		},
 		"Cooldowns.Purge": func(ctx context.Context, s stores) error { return second(s.Cooldowns.Purge(ctx, at, 9)) },
 		"Devices.Mark":    func(ctx context.Context, s stores) error { return third(s.Devices.Mark(ctx, "u1", "x", at, at)) },
-		"Keys.All":        func(ctx context.Context, s stores) error { return second(s.Keys.All(ctx)) },
-		"Keys.Add":        func(ctx context.Context, s stores) error { return s.Keys.Add(ctx, wrapped("k1", key.Signing)) },
-		"Restores.Epoch":  func(ctx context.Context, s stores) error { return second(s.Restores.Epoch(ctx)) },
-		"Restores.Raise":  func(ctx context.Context, s stores) error { return second(s.Restores.Raise(ctx, 1)) },
+		"Entry.Look":      func(ctx context.Context, s stores) error { return third(s.Entry.Look(ctx, of)) },
+		"Entry.SignIn": func(ctx context.Context, s stores) error {
+			return second(s.Entry.SignIn(ctx, entering(restore(user("u1")), "s2", "lynx")))
+		},
+		"Entry.Register": func(ctx context.Context, s stores) error {
+			return second(s.Entry.Register(ctx, registering(newcomer("u2", "bob@example.com"), 1)))
+		},
+		"Entry.TurnAway": func(ctx context.Context, s stores) error {
+			return second(s.Entry.TurnAway(ctx, outbound.Collision{Owner: restore(user("u1"))}))
+		},
+		"Keys.All":       func(ctx context.Context, s stores) error { return second(s.Keys.All(ctx)) },
+		"Keys.Add":       func(ctx context.Context, s stores) error { return s.Keys.Add(ctx, wrapped("k1", key.Signing)) },
+		"Restores.Epoch": func(ctx context.Context, s stores) error { return second(s.Restores.Epoch(ctx)) },
+		"Restores.Raise": func(ctx context.Context, s stores) error { return second(s.Restores.Raise(ctx, 1)) },
 	}
 }
 
