@@ -18,6 +18,7 @@ type InternalDeps struct {
 	Metrics http.Handler
 	Ready   func() bool      // false before serving and while stopping
 	Checks  map[string]Check // what readiness depends on, by name
+	Profile bool             // offer profiles of the process
 }
 
 // Check returns nil if a dependency is usable.
@@ -27,13 +28,16 @@ type Check func(ctx context.Context) error
 const patience = time.Second
 
 // NewInternal returns the handler of the internal address: liveness,
-// readiness, metrics and the development mailbox. It has no access check and
+// readiness, metrics, profiles and the development mailbox. It has no access check and
 // must never be exposed.
 func NewInternal(d InternalDeps) (http.Handler, error) {
 	e := newEcho(d.Deps)
 	e.GET("/livez", func(c echo.Context) error { return c.JSON(http.StatusOK, api.Liveness{Status: "live"}) })
 	e.GET("/readyz", d.readiness)
 	e.GET("/metrics", echo.WrapHandler(d.Metrics))
+	if d.Profile {
+		mountProfiles(e)
+	}
 	d.Development = false // the reference page talks to the public address
 	if err := mount(e, d.Deps); err != nil {
 		return nil, err

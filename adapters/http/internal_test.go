@@ -119,6 +119,39 @@ func TestTheInternalAddressServesNothingElse(t *testing.T) {
 	}
 }
 
+func TestProfilesAreForTheInternalAddressAndOnlyIfWanted(t *testing.T) {
+	w := newWorld(t)
+	serve := func(h http.Handler) string {
+		s := httptest.NewServer(h)
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	on := serve(w.internal(func(d *adapter.InternalDeps) { d.Profile = true }))
+	for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/goroutine", "/debug/pprof/profile?seconds=1", "/debug/pprof/trace?seconds=0.01"} {
+		in, err := wire.Get(on + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(in.Body)
+		if in.Body.Close(); err != nil || in.StatusCode != 200 || len(text) == 0 {
+			t.Errorf("%s: %d, %d bytes, %v", path, in.StatusCode, len(text), err)
+		}
+		for name, base := range map[string]string{"off": w.inside(), "public": w.server.URL} {
+			if a := exchange(t, base, req("GET "+path, ""), false); a.code() != "ROUTE_NOT_FOUND" {
+				t.Errorf("%s, %s: %d", path, name, a.status)
+			}
+		}
+	}
+	in, err := wire.Get(on + "/debug/pprof/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Body.Close()
+	if text, err := io.ReadAll(in.Body); err != nil || in.StatusCode != 404 || strings.Contains(string(text), "-test.") {
+		t.Errorf("the command line: %d %s, %v", in.StatusCode, text, err)
+	}
+}
+
 func TestTheMailboxIsThereWhenThereIsOne(t *testing.T) {
 	mailbox := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(rw, r.Method+" "+r.URL.Path) })
 	w := newWorld(t, with(func(d *adapter.Deps) { d.Mailbox = mailbox }))

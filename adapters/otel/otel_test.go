@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"gatehouse/adapters/otel"
@@ -19,9 +21,18 @@ import (
 	"gatehouse/ports/outbound/outboundtest"
 )
 
+type requestKey struct{}
+
+func config(url string) otel.Config {
+	return otel.Config{URL: url, Version: "1.2.3", Log: slog.New(slog.DiscardHandler), RequestID: func(ctx context.Context) string {
+		id, _ := ctx.Value(requestKey{}).(string)
+		return id
+	}}
+}
+
 func TestObserver(t *testing.T) {
 	outboundtest.Observer(t, func(t *testing.T) outbound.Observer {
-		tracer := otel.Over(tracetest.NewInMemoryExporter(), "")
+		tracer := otel.Over(tracetest.NewInMemoryExporter(), config(""))
 		t.Cleanup(func() { _ = tracer.Close(context.Background()) })
 		return tracer
 	})
@@ -31,9 +42,10 @@ const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 func TestAUseCaseIsAPartOfTheCallersTrace(t *testing.T) {
 	seen := &kept{tracetest.NewInMemoryExporter()}
-	tracer := otel.Over(seen, "1.2.3")
-	h := tracer.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, end := tracer.Begin(r.Context(), "SignIn")
+	tracer := otel.Over(seen, config(""))
+	h := tracer.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Request-Id", "r1")
+		_, end := tracer.Begin(context.WithValue(r.Context(), requestKey{}, "r1"), "SignIn")
 		end(fmt.Errorf("sign in: %w", fault.New(fault.InvalidCredentials).Because(errors.New("secret cause"))))
 	}))
 	r := httptest.NewRequest(http.MethodPost, "/api/auth/login?token=secret", nil)
@@ -49,6 +61,9 @@ func TestAUseCaseIsAPartOfTheCallersTrace(t *testing.T) {
 	for _, s := range spans {
 		if got := s.SpanContext.TraceID().String(); !strings.Contains(traceparent, got) {
 			t.Errorf("%s belongs to trace %s", s.Name, got)
+		}
+		if !slices.Contains(s.Attributes, attribute.String("requestId", "r1")) {
+			t.Errorf("%s does not tell its request: %v", s.Name, s.Attributes)
 		}
 		if text := fmt.Sprintf("%+v", s); strings.Contains(text, "secret") || strings.Contains(text, "/api/") {
 			t.Errorf("%s tells %s", s.Name, text)
@@ -72,7 +87,7 @@ func TestSpansGoToTheCollector(t *testing.T) {
 		}
 	}))
 	defer collector.Close()
-	tracer, err := otel.New(t.Context(), collector.URL, "1.2.3", slog.New(slog.DiscardHandler))
+	tracer, err := otel.New(t.Context(), config(collector.URL))
 	if err != nil {
 		t.Fatal(err)
 	}

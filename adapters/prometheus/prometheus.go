@@ -29,11 +29,12 @@ type Metrics struct {
 	problems *prometheus.CounterVec
 	useCases *prometheus.HistogramVec
 	restarts *prometheus.CounterVec
+	mails    *prometheus.CounterVec
 }
 
-// New returns Metrics that also tell the version of the program and the state
-// of its process.
-func New(version string, now func() time.Time) *Metrics {
+// New returns Metrics that also tell what the program was built from and the
+// state of its process.
+func New(version, commit string, now func() time.Time) *Metrics {
 	m := &Metrics{
 		now: now, registry: prometheus.NewRegistry(),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -51,11 +52,14 @@ func New(version string, now func() time.Time) *Metrics {
 	m.restarts = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "gatehouse_loop_restarts_total", Help: "Background loops that panicked and were started again.",
 	}, []string{"loop"})
+	m.mails = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gatehouse_outbox_attempts_total", Help: "Mails that were tried, by how that ended.",
+	}, []string{"outcome"})
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "gatehouse_build_info", Help: "Always 1.", ConstLabels: prometheus.Labels{"version": version},
+		Name: "gatehouse_build_info", Help: "Always 1.", ConstLabels: prometheus.Labels{"version": version, "commit": commit},
 	})
 	info.Set(1)
-	m.registry.MustRegister(m.requests, m.problems, m.useCases, m.restarts, info,
+	m.registry.MustRegister(m.requests, m.problems, m.useCases, m.restarts, m.mails, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -86,6 +90,12 @@ func (m *Metrics) Gauge(name, help string, value func() float64) {
 func (m *Metrics) Counter(name, help string, value func() float64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value))
 }
+
+// Tried counts an attempt to deliver a mail.
+func (m *Metrics) Tried(outcome string) { m.mails.WithLabelValues(outcome).Inc() }
+
+// Started shows a background loop that has never panicked.
+func (m *Metrics) Started(loop string) { m.restarts.WithLabelValues(loop).Add(0) }
 
 // Restarted counts a background loop that panicked.
 func (m *Metrics) Restarted(loop string) { m.restarts.WithLabelValues(loop).Inc() }

@@ -25,11 +25,11 @@ func scrape(t *testing.T, m *prometheus.Metrics) string {
 }
 
 func TestObserver(t *testing.T) {
-	outboundtest.Observer(t, func(*testing.T) outbound.Observer { return prometheus.New("", time.Now) })
+	outboundtest.Observer(t, func(*testing.T) outbound.Observer { return prometheus.New("", "", time.Now) })
 }
 
 func TestServedCountsByPatternAndNeverByWhatAClientChose(t *testing.T) {
-	m := prometheus.New("1.2.3", time.Now)
+	m := prometheus.New("1.2.3", "abc", time.Now)
 	m.Served("/api/auth/login", "POST", 401, "INVALID_CREDENTIALS", 20*time.Millisecond)
 	m.Served("", "X-MADE-UP", 404, "ROUTE_NOT_FOUND", time.Millisecond)
 	m.Served("/livez", "GET", 200, "", time.Millisecond)
@@ -38,7 +38,7 @@ func TestServedCountsByPatternAndNeverByWhatAClientChose(t *testing.T) {
 		`gatehouse_http_request_seconds_count{method="POST",route="/api/auth/login",status="4xx"} 1`,
 		`gatehouse_http_request_seconds_count{method="other",route="none",status="4xx"} 1`,
 		`gatehouse_http_problems_total{code="INVALID_CREDENTIALS"} 1`,
-		`gatehouse_build_info{version="1.2.3"} 1`,
+		`gatehouse_build_info{commit="abc",version="1.2.3"} 1`,
 		`go_goroutines`,
 	} {
 		if !strings.Contains(got, want) {
@@ -52,7 +52,7 @@ func TestServedCountsByPatternAndNeverByWhatAClientChose(t *testing.T) {
 
 func TestBeginMeasuresUseCasesByOutcome(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	m := prometheus.New("", func() time.Time { at = at.Add(time.Second); return at })
+	m := prometheus.New("", "", func() time.Time { at = at.Add(time.Second); return at })
 	for _, err := range []error{nil, fault.New(fault.UserNotFound), context.Canceled} {
 		_, end := m.Begin(t.Context(), "SignIn")
 		end(err)
@@ -62,5 +62,25 @@ func TestBeginMeasuresUseCasesByOutcome(t *testing.T) {
 		if want := `gatehouse_use_case_seconds_sum{outcome="` + outcome + `",use_case="SignIn"} 1`; !strings.Contains(got, want) {
 			t.Errorf("no %s", want)
 		}
+	}
+}
+
+func TestALoopIsShownBeforeItEverPanics(t *testing.T) {
+	m := prometheus.New("", "", time.Now)
+	for _, want := range []string{"0", "1"} {
+		m.Started("outbox")
+		if line := `gatehouse_loop_restarts_total{loop="outbox"} ` + want; !strings.Contains(scrape(t, m), line) {
+			t.Errorf("no %s", line)
+		}
+		m.Restarted("outbox")
+	}
+}
+
+func TestMailsAreCountedByOutcome(t *testing.T) {
+	m := prometheus.New("", "", time.Now)
+	m.Tried("delivered")
+	m.Tried("delivered")
+	if line := `gatehouse_outbox_attempts_total{outcome="delivered"} 2`; !strings.Contains(scrape(t, m), line) {
+		t.Errorf("no %s", line)
 	}
 }

@@ -76,6 +76,7 @@ func (r *Relay) deliver(ctx context.Context, c outbound.Claim) (err error) {
 
 func (r *Relay) conclude(ctx context.Context, c outbound.Claim, err error) {
 	if err == nil {
+		r.d.Tried("delivered")
 		r.settle(ctx, c, outbound.Outcome{At: r.d.Now(), Dead: false, RetryAt: time.Time{}, Error: ""})
 		r.d.Log.DebugContext(ctx, "mail delivered", about(c, "")...)
 		return
@@ -92,11 +93,13 @@ func (r *Relay) conclude(ctx context.Context, c outbound.Claim, err error) {
 }
 
 func (r *Relay) giveUp(ctx context.Context, c outbound.Claim, class string) {
+	r.d.Tried("given_up")
 	r.settle(ctx, c, outbound.Outcome{At: r.d.Now(), Dead: true, RetryAt: time.Time{}, Error: class})
 	r.d.Log.ErrorContext(ctx, "mail given up", about(c, class)...)
 }
 
 func (r *Relay) later(ctx context.Context, c outbound.Claim, class string) {
+	r.d.Tried("deferred")
 	now := r.d.Now()
 	wait := r.d.Jitter(delay(c.Attempts))
 	r.settle(ctx, c, outbound.Outcome{At: now, Dead: false, RetryAt: now.Add(wait), Error: class})

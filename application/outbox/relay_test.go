@@ -95,6 +95,7 @@ func newRig(work outbound.UnitOfWork, mail outbound.Mailer) *rig {
 		Jitter:   func(d time.Duration) time.Duration { return d }, // the longest there is
 		Log:      slog.New(slog.NewJSONHandler(locked{mu, log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Announce: func(context.Context) error { return nil },
+		Tried:    func(string) {},
 		Batch:    20, Parallel: 8, Every: time.Second, Alone: false,
 	}, log, mu}
 }

@@ -181,9 +181,9 @@ func newAtlas(cfg settings) (atlas, error) {
 	return atlas{a.Locate, a.Close}, nil
 }
 
-func newRelay(f *foundation, m outbound.Mailer) *appoutbox.Relay {
+func newRelay(f *foundation, m outbound.Mailer, tried func(outcome string)) *appoutbox.Relay {
 	return appoutbox.NewRelay(appoutbox.Deps{
-		Work: f.work, Mail: m, Owner: newID(), Now: now, Log: f.log, Announce: f.db.Announce,
+		Work: f.work, Mail: m, Owner: newID(), Now: now, Log: f.log, Announce: f.db.Announce, Tried: tried,
 		Jitter: func(d time.Duration) time.Duration { return rand.N(max(d, 1)) }, //nolint:gosec // spreads retries, protects nothing
 		Batch:  20, Parallel: 8, Every: time.Second, Alone: f.alone(),
 	})

@@ -56,8 +56,9 @@ type httpConfig struct {
 }
 
 type internalConfig struct {
-	Address  string `koanf:"address"`
-	TraceURL string `koanf:"trace_url"`
+	Address   string `koanf:"address"`
+	Profiling bool   `koanf:"profiling"`
+	TraceURL  string `koanf:"trace_url"`
 }
 
 type databaseConfig struct {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
@@ -89,6 +90,28 @@ func TestAPoolOfOneConnectionServesSixteenCallers(t *testing.T) {
 	p.mail("email_verification")
 }
 
+func TestARoleThatMayNotChangeTheSchemaCanServe(t *testing.T) {
+	owner := pgtest.URL(t)
+	command := func(url string, args ...string) error {
+		return run(t.Context(), args, []string{
+			"GATEHOUSE_DATA_DIR=" + t.TempDir(), "GATEHOUSE_DATABASE_URL=" + url, "GATEHOUSE_DATABASE_MIGRATE=false",
+			"GATEHOUSE_KEYS_MASTER=" + base64.StdEncoding.EncodeToString(make([]byte, 32)),
+		}, streams{in: strings.NewReader(""), out: io.Discard, err: io.Discard})
+	}
+	if err := command(owner, "user", "list"); err == nil {
+		t.Error("it works without a schema")
+	}
+	must(t, command(owner, "migrate", "up"))
+	role := pgtest.Role(t, owner)
+	must(t, command(role, "migrate", "status"))
+	if err := command(role, "migrate", "down", "--yes"); err == nil {
+		t.Error("the role may change the schema")
+	}
+	p := start(t, "GATEHOUSE_DATABASE_URL="+role, "GATEHOUSE_DATABASE_MIGRATE=false")
+	p.walk()
+	p.must("GET", p.internal+"/readyz", "", 200)
+}
+
 // replica is one process of several on a database, as far as mails go. Its
 // relay looks by itself at the start, and never again.
 type replica struct {
@@ -102,7 +125,7 @@ func newReplica(t *testing.T, cfg settings, deliver mailerFunc) replica {
 	must(t, err)
 	looks := make(chan int, 100)
 	relay := appoutbox.NewRelay(appoutbox.Deps{
-		Work: seen{f.work, looks}, Mail: deliver, Owner: newID(), Now: now, Log: quiet, Announce: f.db.Announce,
+		Work: seen{f.work, looks}, Mail: deliver, Owner: newID(), Now: now, Log: quiet, Announce: f.db.Announce, Tried: func(string) {},
 		Jitter: func(d time.Duration) time.Duration { return d }, Batch: 1, Parallel: 2, Every: time.Hour,
 	})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -86,7 +86,7 @@ type service struct {
 func build(ctx context.Context, f *foundation, d doors, hasher func() (*argon2adapter.Hasher, error)) (*service, error) {
 	s := &service{
 		foundation: f, doors: d, base: f.cfg.baseURL(d.public.Addr().String()),
-		flights: &flights{}, metrics: prometheusadapter.New(thisBuild().Version, now), shared: newShared(f),
+		flights: &flights{}, metrics: prometheusadapter.New(thisBuild().Version, thisBuild().Commit, now), shared: newShared(f),
 	}
 	words, err := newWords(f.cfg)
 	if err != nil {
@@ -116,7 +116,7 @@ func (s *service) assemble(ctx context.Context, words httpadapter.Words, hasher 
 	s.sweeper = apphousekeeping.NewSweeper(apphousekeeping.SweeperDeps{Work: s.work, Every: 10 * time.Minute, Now: now, Log: s.log})
 	work := s.work
 	if s.mailing.mailer != nil {
-		s.relay = newRelay(s.foundation, s.mailing.mailer)
+		s.relay = newRelay(s.foundation, s.mailing.mailer, s.metrics.Tried)
 		work = appoutbox.Waking(work, s.relay.Wake)
 	}
 	parts, err := newParts(s.foundation, s.base, work, h)
@@ -145,7 +145,7 @@ func (s *service) assemble(ctx context.Context, words httpadapter.Words, hasher 
 		s.public = s.tracer.Handler(s.public)
 	}
 	s.internal, err = httpadapter.NewInternal(httpadapter.InternalDeps{
-		Deps: deps, Metrics: s.metrics.Handler(), Ready: func() bool { return !s.flights.stopping.Load() },
+		Deps: deps, Metrics: s.metrics.Handler(), Profile: s.cfg.Internal.Profiling, Ready: func() bool { return !s.flights.stopping.Load() },
 		Checks: map[string]httpadapter.Check{
 			"database":   steady(s.db.Ping),
 			"migrations": steady(s.db.SchemaCurrent),
@@ -241,7 +241,9 @@ func newTracer(ctx context.Context, f *foundation) (*oteladapter.Tracer, error) 
 	if f.cfg.Internal.TraceURL == "" {
 		return nil, nil //nolint:nilnil // no tracer and no failure
 	}
-	return oteladapter.New(ctx, f.cfg.Internal.TraceURL, thisBuild().Version, f.log)
+	return oteladapter.New(ctx, oteladapter.Config{
+		URL: f.cfg.Internal.TraceURL, Version: thisBuild().Version, RequestID: httpadapter.RequestID, Log: f.log,
+	})
 }
 
 func (s *service) close() error {
@@ -296,6 +298,7 @@ func (s *service) listen(ctx context.Context) {
 // supervise runs a loop again when it panics, a little later each time.
 func (s *service) supervise(ctx context.Context, name string, loop func(context.Context)) {
 	const most = time.Minute
+	s.metrics.Started(name)
 	for wait := time.Second; !finished(ctx, s.log, name, loop); wait = min(2*wait, most) {
 		s.metrics.Restarted(name)
 		select {

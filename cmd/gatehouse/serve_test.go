@@ -13,7 +13,7 @@ import (
 
 func TestSuperviseWaitsLongerEachTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &service{foundation: &foundation{log: quiet}, metrics: prometheusadapter.New("", time.Now)}
+		s := &service{foundation: &foundation{log: quiet}, metrics: prometheusadapter.New("", "", time.Now)}
 		var at []time.Duration
 		began := time.Now()
 		ctx, cancel := context.WithCancel(t.Context())
