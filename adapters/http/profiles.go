@@ -2,7 +2,7 @@ package http
 
 import (
 	"net/http"
-	"net/http/pprof" //nolint:gosec // it registers with a server that we do not run
+	"net/http/pprof" // it also registers with the default server, which nobody runs
 
 	"github.com/labstack/echo/v4"
 )

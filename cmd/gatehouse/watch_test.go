@@ -130,10 +130,9 @@ func TestEveryMetricIsDocumentedAndHasNoOtherLabels(t *testing.T) {
 	for _, m := range sampled.FindAllStringSubmatch(shown, -1) {
 		name := m[1]
 		for _, part := range []string{"_bucket", "_sum", "_count"} { // of a histogram
-			if whole := strings.TrimSuffix(name, part); whole != name {
-				if _, ok := got[whole]; ok {
-					name = whole
-				}
+			whole, cut := strings.CutSuffix(m[1], part)
+			if _, ok := got[whole]; cut && ok {
+				name = whole
 			}
 		}
 		labels := []string{}
@@ -154,7 +153,7 @@ func TestEveryMetricIsDocumentedAndHasNoOtherLabels(t *testing.T) {
 			t.Errorf("%s is documented and not shown", name)
 		}
 	}
-	for _, secret := range []string{"ada", "Ada", "127.0.0.1"} {
+	for _, secret := range []string{"ada@", "Ada", "127.0.0.1"} {
 		if strings.Contains(shown, secret) {
 			t.Errorf("the metrics hold %q", secret)
 		}
