@@ -2,19 +2,29 @@ package session_test
 
 import (
 	"cmp"
+	"database/sql"
+	"flag"
+	"math"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"gatehouse/adapters/gorm"
+	"gatehouse/adapters/gorm/pgtest"
+	"gatehouse/adapters/vault"
 	app "gatehouse/application/session"
 	"gatehouse/domain/fault"
+	"gatehouse/domain/key"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/session"
 	"gatehouse/ports/inbound"
 )
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // life is what ought to be true of ada's sessions, however they are used. It
 // knows no store, no token and no transaction.
@@ -22,6 +32,7 @@ type life struct {
 	w     *world
 	began []*modelled
 	mails int // alerts about reused tokens
+	pairs int // how many of a session are checked, the latest ones
 }
 
 // modelled is a session: the pairs it has had, the current one last, and when
@@ -113,9 +124,14 @@ func (l *life) refresh(t *rapid.T) {
 
 func (l *life) pass(t *rapid.T) {
 	l.w.now = l.w.now.Add(rapid.SampledFrom([]time.Duration{
-		time.Millisecond, time.Second, grace - time.Millisecond, grace, time.Minute, 15 * time.Minute,
+		time.Millisecond, time.Second, time.Minute, 15 * time.Minute,
 		day, 30 * day, 89 * day, 90*day - time.Second, 90 * day,
 	}).Draw(t, "time"))
+}
+
+// window leads to either side of the end of the grace window.
+func (l *life) window(t *rapid.T) {
+	l.w.now = l.w.now.Add(rapid.SampledFrom([]time.Duration{grace - time.Millisecond, grace}).Draw(t, "time"))
 }
 
 func (l *life) signOut(t *rapid.T) {
@@ -178,8 +194,8 @@ func (l *life) changePassword(t *rapid.T) {
 // check compares everything that can be seen with the model.
 func (l *life) check(t *rapid.T) {
 	for _, m := range l.began {
-		for i, pair := range m.pairs {
-			want := fault.Code("")
+		for i := max(0, len(m.pairs)-l.pairs); i < len(m.pairs); i++ {
+			pair, want := m.pairs[i], fault.Code("")
 			if !m.live(l.w.now) || !l.w.now.Before(pair.AccessExpires) {
 				want = fault.AccessTokenExpired
 			}
@@ -226,16 +242,77 @@ func (l *life) same(t *rapid.T, got inbound.Sessions, caller *modelled) {
 }
 
 func TestTheLifeOfSessions(t *testing.T) {
+	t.Run("memory", func(t *testing.T) { lives(t, math.MaxInt, func(t *rapid.T) *world { return newWorld(t) }) })
+	t.Run("sqlite", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "gatehouse.db")
+		livesIn(t, "sqlite://"+file, "sqlite", file)
+	})
+	t.Run("postgres", func(t *testing.T) {
+		url := pgtest.URL(t)
+		livesIn(t, url, "pgx", url)
+	})
+}
+
+// livesIn leads fewer lives, one after the other in one database, which is
+// emptied past the stores.
+func livesIn(t *testing.T, url, driver, source string) {
+	t.Helper()
+	const checks = "rapid.checks"
+	most := flag.Lookup(checks).Value.String()
+	must(t, flag.Set(checks, "30"))
+	defer func() { must(t, flag.Set(checks, most)) }()
+
+	db, err := gorm.Open(t.Context(), gorm.Config{URL: url})
+	must(t, err)
+	defer func() { must(t, db.Close()) }()
+	must(t, db.Migrate(t.Context()))
+	past, err := sql.Open(driver, source)
+	must(t, err)
+	defer func() { must(t, past.Close()) }()
+	store := gorm.NewStore(db, newVault(t))
+	lives(t, 2, func(t *rapid.T) *world {
+		for _, table := range []string{"refresh_grace", "sessions", "devices", "identities", "principals", "outbox"} {
+			if _, err := past.ExecContext(t.Context(), "DELETE FROM "+table); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return newWorldIn(t, store)
+	})
+}
+
+func newVault(t *testing.T) *vault.Vault {
+	t.Helper()
+	opened := func(p key.Purpose, algorithm string) key.Opened {
+		return key.Opened{
+			Key:      key.Key{ID: string(p), Purpose: p, Algorithm: algorithm, State: key.Current},
+			Material: key.NewMaterial(make([]byte, 32)),
+		}
+	}
+	v, err := vault.New([]key.Opened{opened(key.Encryption, "A256GCM")}, opened(key.BlindIndex, "HS256"))
+	must(t, err)
+	return v
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func lives(t *testing.T, pairs int, begin func(*rapid.T) *world) {
+	t.Helper()
 	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld(t)
+		w := begin(t)
 		w.alerts.Login = false
 		w.policy.Off = true
-		l := &life{w: w}
+		l := &life{w: w, pairs: pairs}
 		t.Repeat(map[string]func(*rapid.T){
 			"sign in":         l.signIn,
 			"refresh":         l.refresh,
 			"refresh again":   l.refresh, // twice as likely as the rest
 			"time passes":     l.pass,
+			"window passes":   l.window,
 			"sign out":        l.signOut,
 			"end one":         l.endOne,
 			"end all":         l.endAll,

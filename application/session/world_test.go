@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -183,7 +184,7 @@ func (d *dying) Err() error {
 // world is a service with ada, who has a password, fay, who signs in elsewhere,
 // and gus, a guest.
 type world struct {
-	store     *memory.Store
+	store     outbound.UnitOfWork
 	work      *counting
 	hasher    *visible
 	tokens    *granttest.Tokens
@@ -205,7 +206,11 @@ type fataler interface {
 
 func newWorld(t fataler) *world {
 	t.Helper()
-	store := memory.New()
+	return newWorldIn(t, memory.New())
+}
+
+func newWorldIn(t fataler, store outbound.UnitOfWork) *world {
+	t.Helper()
 	w := &world{
 		store: store, work: &counting{UnitOfWork: store}, hasher: &visible{}, tokens: &granttest.Tokens{}, caches: &accounttest.Caches{},
 		alerts: app.Alerts{Login: true, RefreshReused: true}, mailOn: true,
@@ -397,14 +402,16 @@ func (w *world) stored(t fataler, id session.ID) session.Session {
 // mails returns what the outbox owes, without taking it.
 func (w *world) mails(t fataler) (owed []notice.Notice) {
 	t.Helper()
-	err := w.store.View(t.Context(), func(ctx context.Context, s outbound.Stores) error {
+	undone := errors.New("not to be committed")
+	err := w.store.Within(t.Context(), func(ctx context.Context, s outbound.Stores) error {
 		claims, err := s.Outbox.Claim(ctx, "test", w.now.Add(400*day), w.now.Add(401*day), 1000)
+		owed = nil
 		for _, c := range claims {
 			owed = append(owed, c.Notice)
 		}
-		return err
+		return cmp.Or(err, undone)
 	})
-	if err != nil {
+	if !errors.Is(err, undone) {
 		t.Fatal(err)
 	}
 	return owed
