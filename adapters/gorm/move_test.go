@@ -227,7 +227,7 @@ func TestAMoveLosesNothingSilently(t *testing.T) {
 	})
 	to := pgtest.URL(t)
 	_, err := gorm.Move{From: from, To: to}.Do(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "principals.name: ") {
+	if err == nil || !strings.Contains(err.Error(), `principals.name of ["u1"]`) {
 		t.Errorf("Do = %v", err)
 	}
 }

@@ -16,17 +16,10 @@ func (t restores) Epoch(ctx context.Context) (int, error) {
 }
 
 func (t restores) Raise(ctx context.Context, to int) (bool, error) {
-	const op = "raise restore epoch"
 	if to <= 0 {
 		return false, nil // where nothing is stored it is 0
 	}
-	if t.postgres && t.inside { // or what follows would end after five seconds
-		const patient = "SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true)"
-		if _, err := t.exec(ctx, op, patient); err != nil {
-			return false, err
-		}
-	}
-	n, err := t.exec(ctx, op, "INSERT INTO meta (name, value) VALUES ('restore_epoch', ?) "+
+	n, err := t.exec(ctx, "raise restore epoch", "INSERT INTO meta (name, value) VALUES ('restore_epoch', ?) "+
 		"ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE CAST(meta.value AS bigint) < CAST(excluded.value AS bigint)",
 		strconv.Itoa(to))
 	return err == nil && n == 1, err

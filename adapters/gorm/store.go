@@ -4,6 +4,7 @@
 package gorm
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -25,16 +26,28 @@ var _ outbound.UnitOfWork = (*Store)(nil)
 type Store struct {
 	db    *DB
 	vault outbound.Vault
+	limit time.Duration // of what Within does; zero is longest
 }
 
 // NewStore returns the stores in db. vault opens and seals what is personal.
-func NewStore(db *DB, vault outbound.Vault) *Store { return &Store{db, vault} }
+func NewStore(db *DB, vault outbound.Vault) *Store { return &Store{db: db, vault: vault} }
+
+// Patient returns the same stores for what an operator does with very many
+// rows: a transaction may take an hour.
+func (st *Store) Patient() *Store { return &Store{st.db, st.vault, time.Hour} }
 
 // Within implements [outbound.UnitOfWork].
 func (st *Store) Within(ctx context.Context, fn func(context.Context, outbound.Stores) error) error {
-	return again(ctx, func(ctx context.Context) error {
-		return transact(ctx, st.db.write, &sql.TxOptions{}, func(tx *gorm.DB) error {
-			return fn(ctx, stores(st.inside(tx, st.db.postgres)))
+	limit := cmp.Or(st.limit, longest)
+	return again(ctx, limit, func(ctx context.Context) error {
+		return transact(ctx, limit, st.db.write, &sql.TxOptions{}, func(tx *gorm.DB) error {
+			c := st.inside(tx, st.db.postgres)
+			if limit > longest {
+				if err := c.unlimited(ctx); err != nil {
+					return err
+				}
+			}
+			return fn(ctx, stores(c))
 		})
 	})
 }
@@ -45,8 +58,8 @@ func (st *Store) View(ctx context.Context, fn func(context.Context, outbound.Sto
 	if st.db.postgres {
 		opts = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 	}
-	return again(ctx, func(ctx context.Context) error {
-		return transact(ctx, st.db.read, opts, func(tx *gorm.DB) error {
+	return again(ctx, longest, func(ctx context.Context) error {
+		return transact(ctx, longest, st.db.read, opts, func(tx *gorm.DB) error {
 			return fn(ctx, stores(st.inside(tx, false)))
 		})
 	})
@@ -84,8 +97,8 @@ func (c *conn) atomically(ctx context.Context, fn func(c *conn) error) error {
 	if c.inside {
 		return fn(c)
 	}
-	return again(ctx, func(ctx context.Context) error {
-		return transact(ctx, c.write, &sql.TxOptions{}, func(tx *gorm.DB) error {
+	return again(ctx, longest, func(ctx context.Context) error {
+		return transact(ctx, longest, c.write, &sql.TxOptions{}, func(tx *gorm.DB) error {
 			own := *c
 			own.write, own.read, own.inside = tx, tx, true
 			return fn(&own)
@@ -99,7 +112,7 @@ func (c *conn) attempt(ctx context.Context, op string, statement func(ctx contex
 	if c.inside {
 		return classify(op, statement(ctx))
 	}
-	return again(ctx, func(ctx context.Context) error { return classify(op, statement(ctx)) })
+	return again(ctx, longest, func(ctx context.Context) error { return classify(op, statement(ctx)) })
 }
 
 // exec returns how many rows a statement changed.
@@ -206,13 +219,13 @@ const longest = 10 * time.Second
 // transact begins and ends with a context that outlives the caller's, because
 // a connection that is told to roll back after its context has ended is lost.
 // fn's own error is returned as it is, others are classified.
-func transact(ctx context.Context, db *gorm.DB, opts *sql.TxOptions, fn func(tx *gorm.DB) error) error {
+func transact(ctx context.Context, limit time.Duration, db *gorm.DB, opts *sql.TxOptions, fn func(tx *gorm.DB) error) error {
 	if err := ctx.Err(); err != nil {
 		return classify("begin", err)
 	}
 	var own error
 	err := db.WithContext(ctx).Connection(func(one *gorm.DB) error {
-		life, cancel := context.WithTimeout(context.WithoutCancel(ctx), longest+time.Second)
+		life, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit+time.Second)
 		defer cancel()
 		tx := one.WithContext(life).Begin(opts)
 		if tx.Error != nil {
@@ -249,14 +262,24 @@ func classify(op string, err error) error {
 	return fault.New(fault.DatabaseFailure).Because(fmt.Errorf("%s: %w", op, err))
 }
 
+// unlimited takes the limits of the server off the transaction.
+func (c *conn) unlimited(ctx context.Context) error {
+	if !c.postgres {
+		return nil
+	}
+	_, err := c.exec(ctx, "take limits off",
+		"SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true)")
+	return err
+}
+
 // step is how much longer each wait for others is than the one before.
 const step = 10 * time.Millisecond
 
 // again runs fn, and runs it again when the database says that it may succeed
 // then: after a deadlock, a serialization failure, or a change of the schema.
 // It waits a little, to let those go first who were in its way.
-func again(ctx context.Context, fn func(ctx context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, longest)
+func again(ctx context.Context, limit time.Duration, fn func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	err := fn(ctx)
 	for wait := step; wait <= 3*step && passing(err); wait += step {

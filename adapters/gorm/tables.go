@@ -91,7 +91,7 @@ func (c columns) scan(rows *sql.Rows) ([]any, error) {
 	for i, k := range c.kinds {
 		var err error
 		if row[i], err = k.convert(row[i]); err != nil {
-			return nil, fmt.Errorf("%s.%s: %w", c.name, c.names[i], err)
+			return nil, fmt.Errorf("%s.%s of %q: %w", c.name, c.names[i], c.keyOf(row), err)
 		}
 	}
 	return row, nil

@@ -201,6 +201,6 @@ type Restores interface {
 	Epoch(ctx context.Context) (int, error)
 	// Raise makes to the epoch. It returns false, and changes nothing, when the
 	// epoch is as high already: of any number of callers at once one is told
-	// true. What follows in the same transaction may change very many rows.
+	// true.
 	Raise(ctx context.Context, to int) (bool, error)
 }
