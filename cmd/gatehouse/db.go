@@ -103,9 +103,7 @@ func (c dbRestoredCmd) Run(ctx context.Context, p *process) error {
 // declareRestore makes everything worthless that may have ended before, unless
 // the stored epoch is that of the configuration already and it is not again.
 func (f *foundation) declareRestore(ctx context.Context, again bool) (inbound.Restored, error) {
-	declare := appoperations.NewRestoreDeclarer(appoperations.RestoreDeclarerDeps{
-		Work: gormadapter.NewStore(f.db, f.vault).Patient(), Now: now,
-	})
+	declare := appoperations.NewRestoreDeclarer(appoperations.RestoreDeclarerDeps{Work: f.patient(), Now: now})
 	return command(f.around(), declare).Do(ctx, inbound.DeclareRestore{Epoch: f.cfg.Database.RestoreEpoch, Again: again})
 }
 

@@ -76,6 +76,11 @@ func (f *foundation) migrate(ctx context.Context) error {
 	return f.db.Complete(ctx)
 }
 
+// patient is for what changes very many rows at once.
+func (f *foundation) patient() outbound.UnitOfWork {
+	return gormadapter.NewStore(f.db, f.vault).Patient()
+}
+
 // Close closes the database.
 func (f *foundation) Close() error { return f.db.Close() }
 

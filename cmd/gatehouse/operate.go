@@ -167,7 +167,7 @@ func (c sessionsEndAllCmd) Run(ctx context.Context, p *process) error {
 		return errNotSure
 	}
 	return p.operate(ctx, func(f *foundation) error {
-		end := command(f.around(), appoperations.NewSessionsEnder(appoperations.SessionsEnderDeps{Work: f.work, Now: now}))
+		end := command(f.around(), appoperations.NewSessionsEnder(appoperations.SessionsEnderDeps{Work: f.patient(), Now: now}))
 		n, err := end.Do(ctx, inbound.EndEverySession{})
 		if err != nil {
 			return err
