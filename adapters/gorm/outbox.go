@@ -151,22 +151,28 @@ func noticeField(id string, kind notice.Kind) outbound.Field {
 
 // payloadJSON is what of a notice is personal or secret.
 type payloadJSON struct {
-	To      string        `json:"to"`
-	Name    string        `json:"name,omitempty"`
-	Token   *string       `json:"token,omitempty"`
-	Valid   time.Duration `json:"valid,omitempty"` // ns
-	Browser string        `json:"browser,omitempty"`
-	OS      string        `json:"os,omitempty"`
+	To       string        `json:"to"`
+	Name     string        `json:"name,omitempty"`
+	Token    *string       `json:"token,omitempty"`
+	Code     *string       `json:"code,omitempty"`
+	Valid    time.Duration `json:"valid,omitempty"` // ns
+	Provider string        `json:"provider,omitempty"`
+	Factor   notice.Factor `json:"factor,omitempty"`
+	Browser  string        `json:"browser,omitempty"`
+	OS       string        `json:"os,omitempty"`
 	originJSON
 }
 
 func payloadOf(n notice.Notice) payloadJSON {
 	p := payloadJSON{
 		To: n.To.Typed(), Name: n.Name, Valid: n.Valid, Browser: n.From.Device.Browser, OS: n.From.Device.OS,
-		originJSON: originJSON{n.From.Address.String(), n.From.Location},
+		Provider: n.Provider, Factor: n.Factor, originJSON: originJSON{n.From.Address.String(), n.From.Location},
 	}
 	if !n.Token.Missing() {
 		p.Token = new(n.Token.Reveal())
+	}
+	if !n.Code.Missing() {
+		p.Code = new(n.Code.Reveal())
 	}
 	return p
 }
@@ -186,11 +192,14 @@ func (s *safe) notice(r noticeRow, dataKey []byte) (notice.Notice, error) {
 	if !ok {
 		return n, broken("read", f, errNotOurs)
 	}
-	n.To, n.Name, n.Valid = to, p.Name, p.Valid
+	n.To, n.Name, n.Valid, n.Provider, n.Factor = to, p.Name, p.Valid, p.Provider, p.Factor
 	n.From = client.Info{Device: client.Device{Browser: p.Browser, OS: p.OS}, Location: p.Location}
 	n.From.Address, _ = client.ParseAddress(p.Address)
 	if p.Token != nil {
 		n.Token = secret.New(*p.Token)
+	}
+	if p.Code != nil {
+		n.Code = secret.New(*p.Code)
 	}
 	return n, nil
 }

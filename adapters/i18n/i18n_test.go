@@ -214,7 +214,7 @@ func TestTextChoosesThePluralForm(t *testing.T) {
 		{"es", 1, "1 hora "},
 		{"es", 48, "48 horas "},
 	} {
-		got, err := c.Text(tc.lang, "mail.email_verification.expires", map[string]any{"Hours": tc.hours, "Name": "Ada"})
+		got, err := c.Text(tc.lang, "mail.shared.link_hours", map[string]any{"Hours": tc.hours, "Name": "Ada"})
 		if err != nil || !strings.Contains(got, tc.want) {
 			t.Errorf("%d in %s: %q, %v", tc.hours, tc.lang, got, err)
 		}
@@ -232,8 +232,8 @@ func TestTextRefusesWhatItCannotFill(t *testing.T) {
 		"no data":               {"mail.shared.greeting", nil},
 		"a missing placeholder": {"mail.shared.greeting", map[string]any{"App": "x"}},
 		"a nil placeholder":     {"mail.shared.greeting", map[string]any{"Name": nil}},
-		"no count":              {"mail.email_verification.expires", map[string]any{"Hours": "24"}},
-		"two counts":            {"mail.email_verification.expires", map[string]any{"Hours": 24, "Days": 1}},
+		"no count":              {"mail.shared.link_hours", map[string]any{"Hours": "24"}},
+		"two counts":            {"mail.shared.link_hours", map[string]any{"Hours": 24, "Days": 1}},
 	} {
 		if got, err := c.Text("de", tc.key, tc.data); err == nil {
 			t.Errorf("%s: got %q", name, got)
@@ -296,7 +296,7 @@ func TestOneCatalogueServesEverybodyAtOnce(t *testing.T) {
 				if c.Say(lang, "INTERNAL_ERROR") == "INTERNAL_ERROR" {
 					t.Errorf("%s is silent", lang)
 				}
-				if s, err := c.Text(lang, "mail.email_verification.expires", map[string]any{"Hours": i}); err != nil || !strings.Contains(s, fmt.Sprint(i)) {
+				if s, err := c.Text(lang, "mail.shared.link_hours", map[string]any{"Hours": i}); err != nil || !strings.Contains(s, fmt.Sprint(i)) {
 					t.Errorf("text %q, %v", s, err)
 				}
 			}

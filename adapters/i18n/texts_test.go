@@ -16,10 +16,16 @@ import (
 	"gatehouse/locales"
 )
 
-// What a mail may say, and what stands in for it here.
+// What stands in for what a mail may say.
 var placeholders = map[string]any{
-	"App": "Gatehouse", "Name": "Ada", "Link": "https://id.example.com/x?token=t", "Time": "12:00",
-	"Browser": "Firefox", "OS": "Linux", "Address": "192.0.2.1", "Location": "Paris", "Hours": 24,
+	"App": "Gatehouse", "Name": "Ada", "Label": "Browser", "Value": "Firefox", "Hours": 24, "Minutes": 24,
+}
+
+// forms are the plural forms each language has for whole numbers, besides other
+// (Unicode CLDR 48, cardinal rules).
+var forms = map[string][]string{
+	"de": {"one"}, "en": {"one"}, "es": {"one", "many"}, "fr": {"one", "many"}, "it": {"one", "many"}, "ja": {},
+	"nl": {"one"}, "pl": {"one", "few", "many"}, "pt": {"one", "many"}, "tr": {"one"}, "zh-Hans": {},
 }
 
 var placeholder = regexp.MustCompile(`\{\{\.(\w+)\}\}`)
@@ -56,8 +62,10 @@ func texts(t testing.TB) map[string]map[string]*goi18n.Message {
 		}
 		all[file.Tag.String()] = byKey
 	}
-	if len(all) != 4 {
-		t.Fatalf("%d languages are shipped, want 4", len(all))
+	for lang := range all {
+		if _, ok := forms[lang]; !ok {
+			t.Fatalf("nobody says which plural forms %s has", lang)
+		}
 	}
 	return all
 }
@@ -144,34 +152,89 @@ func TestTextsAreCleanlyWritten(t *testing.T) {
 func TestEveryMailTextCanBeFilled(t *testing.T) {
 	for lang, messages := range texts(t) {
 		c := load(t, lang, lang) // nothing to fall back to
-		for key := range messages {
-			for _, hours := range []int{0, 1, 2, 24, 1_000_000} {
-				data := maps.Clone(placeholders)
-				data["Hours"] = hours
+		for key, m := range messages {
+			for _, n := range []int{0, 1, 2, 5, 12, 22, 24, 101, 1_000_000} {
+				data := map[string]any{}
+				for _, name := range namesIn(m.Other) {
+					if data[name] = placeholders[name]; data[name] == 24 {
+						data[name] = n
+					}
+				}
 				got, err := c.Text(lang, key, data)
 				if err != nil || got == "" || strings.Contains(got, "{{") {
-					t.Errorf("%s in %s with %d hours: %q, %v", key, lang, hours, got, err)
+					t.Errorf("%s in %s with %d: %q, %v", key, lang, n, got, err)
 				}
 			}
 		}
 	}
 }
 
-func TestEveryMailKindHasItsParts(t *testing.T) {
-	alert := []string{"subject", "heading", "intro", "was_you", "not_you"}
-	for kind, parts := range map[string][]string{
-		"shared":                              {"greeting", "link_hint", "automatic", "footer"},
-		"shared.label":                        {"details", "time", "browser", "os", "address", "location"},
-		"email_verification":                  {"subject", "heading", "intro", "action", "expires", "ignore"},
-		"registration_alert":                  alert,
-		"login_alert":                         alert,
-		"security_alert.password_changed":     alert,
-		"security_alert.refresh_token_reused": alert,
-	} {
-		for lang, messages := range texts(t) {
-			for _, part := range parts {
-				if messages["mail."+kind+"."+part] == nil {
-					t.Errorf("%s has no %s for %s", lang, part, kind)
+func TestTextsHaveThePluralFormsOfTheirLanguage(t *testing.T) {
+	for lang, messages := range texts(t) {
+		for key, m := range messages {
+			var got []string
+			for _, form := range []struct{ name, text string }{
+				{"zero", m.Zero}, {"one", m.One}, {"two", m.Two}, {"few", m.Few}, {"many", m.Many},
+			} {
+				if form.text != "" {
+					got = append(got, form.name)
+				}
+			}
+			var want []string
+			if names := namesIn(m.Other); slices.Contains(names, "Hours") || slices.Contains(names, "Minutes") {
+				want = forms[lang]
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s in %s has the forms %q besides other, want %q", key, lang, got, want)
+			}
+		}
+	}
+}
+
+// What may be the same in another language as in English: names, borrowed
+// words, and the shape of a line.
+var alike = regexp.MustCompile(`^mail\.shared\.(lead|pair|label\.(details|browser|os|location|factor)|factor\.totp)$`)
+
+// English words that no other language here has.
+var english = regexp.MustCompile(`(?i)\b(the|your|please|this|with|again|and|from|code is|has been)\b`)
+
+func TestNothingIsLeftInEnglish(t *testing.T) {
+	all := texts(t)
+	for lang, messages := range all {
+		if lang == "en" {
+			continue
+		}
+		for key, m := range messages {
+			for _, form := range append(formsOf(m), m.Other) {
+				if form == all["en"][key].Other && !alike.MatchString(key) {
+					t.Errorf("%s in %s is the English %q", key, lang, form)
+				}
+				if word := english.FindString(form); word != "" {
+					t.Errorf("%s in %s says %q in %q", key, lang, word, form)
+				}
+			}
+		}
+	}
+}
+
+// typos are what the typography of a language does not have.
+var typos = map[string]*regexp.Regexp{
+	// A narrow no-break space before ; ! ?, a no-break space before a colon.
+	"fr": regexp.MustCompile(`[^\x{202f}];|[^\x{202f} ][!?]|[^\x{a0}\d]:|\d:[^\d]|'|"`),
+	"de": regexp.MustCompile(`'|"| [;:!?](?: |$)[^o]`),
+	"es": regexp.MustCompile(`'|"`), "it": regexp.MustCompile(`'|"`), "nl": regexp.MustCompile(`'|"`),
+	"pl": regexp.MustCompile(`'|"`), "pt": regexp.MustCompile(`'|"`), "tr": regexp.MustCompile(`'|"`), "en": regexp.MustCompile(`'|"`),
+	// Full-width punctuation, and no space between sentences.
+	"ja":      regexp.MustCompile(`[\p{Han}\p{Hiragana}\p{Katakana}][,.;:!?()]|[、。] |'|"`),
+	"zh-Hans": regexp.MustCompile(`[\p{Han}][,.;:!?()]|[，。；：] |'|"`),
+}
+
+func TestTextsHaveTheTypographyOfTheirLanguage(t *testing.T) {
+	for lang, messages := range texts(t) {
+		for key, m := range messages {
+			for _, form := range append(formsOf(m), m.Other) {
+				if wrong := typos[lang].FindString(form); wrong != "" {
+					t.Errorf("%s in %s has %q in %q", key, lang, wrong, form)
 				}
 			}
 		}

@@ -7,18 +7,20 @@ import (
 	"net/url"
 	"strings"
 
+	"gatehouse/domain/notice"
 	"gatehouse/domain/secret"
 )
 
 // links knows our own addresses. They come from the configuration and never
 // from a request (faults F36).
 type links struct {
-	domain       string // for Message-IDs (RFC 5322 §3.6.4)
-	greeting     string // our name to other servers (RFC 5321 §4.1.1.1)
-	verification url.URL
+	base     url.URL
+	domain   string // for Message-IDs (RFC 5322 §3.6.4)
+	greeting string // our name to other servers (RFC 5321 §4.1.1.1)
+	pages    map[notice.Page]url.URL
 }
 
-func newLinks(baseURL, verificationPath string) (links, error) {
+func newLinks(baseURL string, paths map[notice.Page]string) (links, error) {
 	base, err := url.Parse(baseURL)
 	switch {
 	case err != nil:
@@ -28,11 +30,14 @@ func newLinks(baseURL, verificationPath string) (links, error) {
 	case strings.ContainsFunc(base.Host, notASCII):
 		return links{}, fmt.Errorf("base URL: want the host in ASCII, not %q", base.Host)
 	}
-	page, err := url.Parse(strings.TrimSuffix(baseURL, "/") + verificationPath)
-	if err != nil || !strings.HasPrefix(verificationPath, "/") || !plain(page) {
-		return links{}, fmt.Errorf("verification path: want an absolute path, not %q", verificationPath)
+	l := links{base: *base, domain: base.Hostname(), greeting: base.Hostname(), pages: map[notice.Page]url.URL{}}
+	for page, path := range paths {
+		u, err := url.Parse(strings.TrimSuffix(baseURL, "/") + path)
+		if err != nil || !strings.HasPrefix(path, "/") || !plain(u) {
+			return links{}, fmt.Errorf("page of a link: want an absolute path, not %q", path)
+		}
+		l.pages[page] = *u
 	}
-	l := links{domain: base.Hostname(), greeting: base.Hostname(), verification: *page}
 	if ip, err := netip.ParseAddr(base.Hostname()); err == nil {
 		l.greeting = literal(ip)
 		if ip.Is6() {
@@ -57,8 +62,9 @@ func literal(ip netip.Addr) string {
 	return "[" + ip.String() + "]"
 }
 
-func (l links) verify(token secret.Text) string {
-	u := l.verification
+// to returns the link to a page, with the token the page will post.
+func (l links) to(page notice.Page, token secret.Text) string {
+	u := l.pages[page]
 	u.RawQuery = url.Values{"token": {token.Reveal()}}.Encode()
 	return u.String()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	htmltemplate "html/template"
+	"maps"
 	"net/mail"
 	"regexp"
 	"strings"
@@ -24,6 +25,7 @@ type Config struct {
 	AppName          string // how the service calls itself
 	BaseURL          string // public URL, the only source of links
 	VerificationPath string // of the page that takes the token of a verification link
+	ResetPath        string // of the page that takes the token of a link for a new password
 	From             string // sender (RFC 5322 §3.4); named after the app unless it has a name
 }
 
@@ -49,7 +51,9 @@ func NewRenderer(w Words, c Config) (*Renderer, error) {
 	if from.Name == "" {
 		from.Name = c.AppName
 	}
-	l, err := newLinks(c.BaseURL, c.VerificationPath)
+	l, err := newLinks(c.BaseURL, map[notice.Page]string{
+		notice.VerificationPage: c.VerificationPath, notice.ResetPage: c.ResetPath,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -64,20 +68,34 @@ func NewRenderer(w Words, c Config) (*Renderer, error) {
 	return &Renderer{words: w, app: c.AppName, from: *from, links: l, text: text, html: html}, nil
 }
 
-// plan is what a mail of a kind consists of, after its heading and intro.
+// plan is how a mail of a kind ends.
 type plan struct {
-	verifies bool     // it has a link to the verification page
-	tells    bool     // it tells when and from where it was caused
-	closing  []string // keys of the last paragraphs
-	urgent   bool     // the last one of them stands out
+	closing []string // keys of the last paragraphs
+	urgent  bool     // the last one of them stands out
 }
 
-var plans = map[notice.Kind]plan{
-	notice.EmailVerification:  {verifies: true, closing: []string{"ignore"}},
-	notice.RegistrationAlert:  {tells: true, closing: []string{"was_you", "not_you"}},
-	notice.LoginAlert:         {tells: true, closing: []string{"was_you", "not_you"}, urgent: true},
-	notice.PasswordChanged:    {tells: true, closing: []string{"was_you", "not_you"}, urgent: true},
-	notice.RefreshTokenReused: {tells: true, closing: []string{"was_you", "not_you"}, urgent: true},
+var (
+	ignorable = plan{closing: []string{"ignore"}}
+	calm      = plan{closing: []string{"was_you", "not_you"}}
+	alarm     = plan{closing: []string{"was_you", "not_you"}, urgent: true}
+
+	plans = map[notice.Kind]plan{
+		notice.EmailVerification:    ignorable,
+		notice.PasswordReset:        ignorable,
+		notice.NoAccountInfo:        calm,
+		notice.EmailAuthentication:  {closing: []string{"keep", "not_you"}, urgent: true},
+		notice.IdentityProviderInfo: calm,
+		notice.RegistrationAlert:    calm,
+	}
+)
+
+// planOf returns how mails of a kind end: alerts with an alarm, unless they say
+// otherwise.
+func planOf(kind notice.Kind) plan {
+	if p, ok := plans[kind]; ok {
+		return p
+	}
+	return alarm
 }
 
 // content is what the templates show. Everything in it is text: only
@@ -86,6 +104,7 @@ type content struct {
 	Lang, App, Subject         string
 	Heading, Greeting, Intro   string
 	Link                       *link
+	Code                       *code
 	Details                    []detail
 	DetailsTitle               string
 	Closing                    []string
@@ -94,9 +113,11 @@ type content struct {
 	AutomaticNotice, FooterWhy string
 }
 
-type link struct{ URL, Label, Hint, Expires string }
+type link struct{ URL, Label, Lead, Hint, Expires string }
 
-type detail struct{ Label, Value string }
+type code struct{ Digits, Expires string }
+
+type detail struct{ Label, Value, Line string }
 
 // Render returns the mail for n. It is the same for the same notice.
 func (r *Renderer) Render(n notice.Notice) (Message, error) {
@@ -118,11 +139,11 @@ func (r *Renderer) Render(n notice.Notice) (Message, error) {
 }
 
 func (r *Renderer) fill(n notice.Notice) (content, error) {
-	p, ok := plans[n.Kind]
+	of, ok := n.Kind.Contents()
 	if !ok {
 		return content{}, errors.New("no such kind")
 	}
-	s := &speaker{words: r.words, lang: r.words.Match(n.Locale), kind: n.Kind, app: r.app}
+	p, s := planOf(n.Kind), &speaker{words: r.words, lang: r.words.Match(n.Locale), kind: n.Kind, app: r.app}
 	c := content{
 		Lang: s.lang, App: r.app, Subject: s.own("subject"),
 		Heading: s.own("heading"), Intro: s.own("intro"), Urgent: p.urgent,
@@ -131,14 +152,20 @@ func (r *Renderer) fill(n notice.Notice) (content, error) {
 	if greetable(n.Name) {
 		c.Greeting = s.say("mail.shared.greeting", map[string]any{"Name": n.Name})
 	}
-	if p.verifies {
+	if of.Link != notice.NoPage {
 		if n.Token.Reveal() == "" {
 			return content{}, errors.New("the token of the link is missing")
 		}
-		c.Link = &link{r.links.verify(n.Token), s.own("action"), s.shared("link_hint"), s.expires(n.Valid)}
+		c.Link = s.link(r.links.to(of.Link, n.Token), n.Valid)
 	}
-	if p.tells {
-		c.DetailsTitle, c.Details = s.shared("label.details"), s.details(n)
+	if of.Code {
+		if n.Code.Reveal() == "" {
+			return content{}, errors.New("the code is missing")
+		}
+		c.Code = &code{n.Code.Reveal(), s.minutes("code_minutes", n.Valid)}
+	}
+	if c.Details = s.details(n, of); len(c.Details) > 0 {
+		c.DetailsTitle = s.shared("label.details")
 	}
 	for _, key := range p.closing {
 		c.Closing = append(c.Closing, s.own(key))
@@ -159,42 +186,56 @@ type speaker struct {
 }
 
 func (s *speaker) say(key string, data map[string]any) string {
-	text, err := s.words.Text(s.lang, key, data)
+	all := map[string]any{"App": s.app}
+	maps.Copy(all, data)
+	text, err := s.words.Text(s.lang, key, all)
 	if err != nil && s.err == nil {
 		s.err = err
 	}
 	return text
 }
 
-func (s *speaker) own(part string) string {
-	return s.say("mail."+string(s.kind)+"."+part, map[string]any{"App": s.app})
-}
+func (s *speaker) own(part string) string { return s.say("mail."+string(s.kind)+"."+part, nil) }
 
-func (s *speaker) shared(part string) string {
-	return s.say("mail.shared."+part, map[string]any{"App": s.app})
-}
+func (s *speaker) shared(part string) string { return s.say("mail.shared."+part, nil) }
 
-// expires rounds down, so that a link never ends before we say.
-func (s *speaker) expires(valid time.Duration) string {
+func (s *speaker) link(url string, valid time.Duration) *link {
+	l := &link{URL: url, Label: s.own("action"), Hint: s.shared("link_hint")}
+	l.Lead = s.say("mail.shared.lead", map[string]any{"Label": l.Label})
 	if valid < time.Hour {
-		return s.own("expires_soon")
+		l.Expires = s.minutes("link_minutes", valid)
+	} else {
+		l.Expires = s.say("mail.shared.link_hours", map[string]any{"Hours": int(valid / time.Hour)})
 	}
-	return s.say("mail."+string(s.kind)+".expires", map[string]any{"Hours": int(valid / time.Hour)})
+	return l
 }
 
-func (s *speaker) details(n notice.Notice) []detail {
-	all := []detail{
-		{s.shared("label.time"), n.CreatedAt.UTC().Format("2006-01-02 15:04 UTC")},
-		{s.shared("label.browser"), n.From.Device.Browser},
-		{s.shared("label.os"), n.From.Device.OS},
-		{s.shared("label.address"), n.From.Address.String()},
-		{s.shared("label.location"), place(n.From.Location)},
-	}
-	known := all[:0]
-	for _, d := range all {
-		if d.Value != "" {
-			known = append(known, d)
+// minutes rounds down, as do hours, so that nothing ends before we say.
+func (s *speaker) minutes(part string, valid time.Duration) string {
+	return s.say("mail.shared."+part, map[string]any{"Minutes": int(valid / time.Minute)})
+}
+
+func (s *speaker) details(n notice.Notice, of notice.Contents) (known []detail) {
+	add := func(part, value string) {
+		if value == "" {
+			return
 		}
+		d := detail{Label: s.shared("label." + part), Value: value}
+		d.Line = s.say("mail.shared.pair", map[string]any{"Label": d.Label, "Value": d.Value})
+		known = append(known, d)
+	}
+	if of.Provider {
+		add("provider", n.Provider)
+	}
+	if of.Factor {
+		add("factor", s.shared("factor."+string(n.Factor)))
+	}
+	if of.Origin {
+		add("time", n.CreatedAt.UTC().Format("2006-01-02 15:04 UTC"))
+		add("browser", n.From.Device.Browser)
+		add("os", n.From.Device.OS)
+		add("address", n.From.Address.String())
+		add("location", place(n.From.Location))
 	}
 	return known
 }

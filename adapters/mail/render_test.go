@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,12 +33,14 @@ var update = flag.Bool("update", false, "write the golden files")
 
 var config = mail.Config{
 	AppName: "Gatehouse", BaseURL: "https://id.example.com", VerificationPath: "/auth/verify-email",
-	From: "no-reply@example.com",
+	ResetPath: "/auth/reset-password", From: "no-reply@example.com",
 }
+
+var shipped = sync.OnceValues(func() (*i18n.Catalogue, error) { return i18n.Load(locales.Files, "en", nil) })
 
 func catalogue(t testing.TB) *i18n.Catalogue {
 	t.Helper()
-	c, err := i18n.Load(locales.Files, "en", nil)
+	c, err := shipped()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +72,8 @@ func letter(kind notice.Kind) notice.Notice {
 	return notice.Notice{
 		ID: "0197a3f2-7c1e-7b52-9c1d-3f5a6b7c8d9e", Kind: kind, Principal: "u1", To: to, Name: "Ada Lovelace", Locale: "en",
 		CreatedAt: time.Date(2028, 2, 29, 23, 59, 59, 123456000, time.FixedZone("UTC+5", 5*3600)),
-		Token:     secret.New("mYt0k3n-_with+/=&signs"), Valid: 24 * time.Hour,
+		Token:     secret.New("mYt0k3n-_with+/=&signs"), Code: secret.New("407129"), Valid: 24 * time.Hour,
+		Provider: "Example Login", Factor: notice.TOTP,
 		From: client.Info{
 			Address: ip, Device: client.Device{Browser: "Firefox 151", OS: "Linux"},
 			Location: &client.Location{City: "Paris", Country: "FR"},
@@ -77,16 +81,24 @@ func letter(kind notice.Kind) notice.Notice {
 	}
 }
 
+// The words of every kind, and one kind of each layout.
 func TestEveryKindLooksAsAgreed(t *testing.T) {
-	for _, kind := range notice.Kinds() {
-		m := render(t, letter(kind))
-		var head strings.Builder
-		for _, name := range slices.Sorted(maps.Keys(m.Headers)) {
-			fmt.Fprintf(&head, "%s: %s\n", name, m.Headers[name])
+	layouts := []notice.Kind{notice.EmailVerification, notice.EmailAuthentication, notice.RegistrationAlert, notice.TwoFactorAdded}
+	for _, lang := range []string{"en", "de"} {
+		for _, kind := range notice.Kinds() {
+			n := letter(kind)
+			n.Locale = lang
+			m := render(t, n)
+			var head strings.Builder
+			for _, name := range slices.Sorted(maps.Keys(m.Headers)) {
+				fmt.Fprintf(&head, "%s: %s\n", name, m.Headers[name])
+			}
+			fmt.Fprintf(&head, "Message-ID: <%s>\nFrom: %s\nTo: %s\nSubject: %s\n\n", m.MessageID, &m.From, &m.To, m.Subject)
+			golden(t, filepath.Join(lang, string(kind)+".txt"), head.String()+m.Text)
+			if slices.Contains(layouts, kind) {
+				golden(t, filepath.Join(lang, string(kind)+".html"), m.HTML)
+			}
 		}
-		fmt.Fprintf(&head, "Message-ID: <%s>\nFrom: %s\nTo: %s\nSubject: %s\n\n", m.MessageID, &m.From, &m.To, m.Subject)
-		golden(t, string(kind)+".txt", head.String()+m.Text)
-		golden(t, string(kind)+".html", m.HTML)
 	}
 }
 
@@ -129,9 +141,9 @@ func TestWordsAndMailsAgree(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, kind := range notice.Kinds() {
-			for _, valid := range []time.Duration{24 * time.Hour, time.Hour, time.Minute} {
+			for _, valid := range []time.Duration{24 * time.Hour, time.Minute} {
 				n := letter(kind)
-				n.Locale, n.Valid = lang, valid
+				n.Locale, n.Valid, n.Factor = lang, valid, map[bool]notice.Factor{true: notice.Email, false: notice.TOTP}[valid < time.Hour]
 				m, err := r.Render(n)
 				if err != nil {
 					t.Fatalf("%s in %s: %v", kind, lang, err)
@@ -195,32 +207,83 @@ func TestBothPartsHoldTheLink(t *testing.T) {
 		{"http://localhost:8080", "/auth/verify-email", "http://localhost:8080/auth/verify-email?token="},
 		{"http://[::1]:8080", "/prüfen", "http://[::1]:8080/pr%C3%BCfen?token="},
 	} {
-		c := config
-		c.BaseURL, c.VerificationPath = tc.base, tc.path
-		r, err := mail.NewRenderer(catalogue(t), c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n := letter(notice.EmailVerification)
-		m, err := r.Render(n)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := tc.want + url.QueryEscape(n.Token.Reveal())
-		if !slices.Contains(strings.Split(m.Text, "\n"), want) {
-			t.Errorf("the text has no line %s:\n%s", want, m.Text)
-		}
-		if got := strings.Count(m.HTML, `href="`+strings.ReplaceAll(want, "&", "&amp;")+`"`); got != 2 {
-			t.Errorf("the HTML links to %s %d times, want a button and an address", want, got)
+		for kind, set := range map[notice.Kind]func(c *mail.Config){
+			notice.EmailVerification: func(c *mail.Config) { c.VerificationPath = tc.path },
+			notice.PasswordReset:     func(c *mail.Config) { c.ResetPath = tc.path },
+		} {
+			c := config
+			c.BaseURL = tc.base
+			set(&c)
+			linksTo(t, c, kind, tc.want)
 		}
 	}
 }
 
-func TestALinkWithoutATokenIsNoMail(t *testing.T) {
-	n := letter(notice.EmailVerification)
-	n.Token = secret.Text{}
-	if _, err := renderer(t).Render(n); err == nil {
-		t.Error("a verification mail without a token was rendered")
+func linksTo(t *testing.T, c mail.Config, kind notice.Kind, page string) {
+	t.Helper()
+	r, err := mail.NewRenderer(catalogue(t), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := letter(kind)
+	m, err := r.Render(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := page + url.QueryEscape(n.Token.Reveal())
+	if !slices.Contains(strings.Split(m.Text, "\n"), want) {
+		t.Errorf("%s: the text has no line %s:\n%s", kind, want, m.Text)
+	}
+	if got := strings.Count(m.HTML, `href="`+strings.ReplaceAll(want, "&", "&amp;")+`"`); got != 2 {
+		t.Errorf("%s: the HTML links to %s %d times, want a button and an address", kind, want, got)
+	}
+}
+
+// What leads nowhere but to us, and carries no secret it does not need.
+func TestMailsLinkToUsAlone(t *testing.T) {
+	address := regexp.MustCompile(`https?://[^\s"<]+`)
+	for _, kind := range notice.Kinds() {
+		of, _ := kind.Contents()
+		m := render(t, letter(kind))
+		all := address.FindAllString(m.Text+m.HTML, -1)
+		for _, link := range all {
+			if !strings.HasPrefix(link, config.BaseURL+"/") {
+				t.Errorf("%s links to %s", kind, link)
+			}
+		}
+		if (len(all) > 0) != (of.Link != notice.NoPage) || strings.Contains(m.Text+m.HTML, "407129") != of.Code {
+			t.Errorf("%s carries %+v, but has the links %q in\n%s", kind, of, all, m.Text)
+		}
+	}
+}
+
+// Mails answer nobody, and are no newsletters one could leave.
+func TestEveryMailSaysThatAProgramSentIt(t *testing.T) {
+	for _, kind := range notice.Kinds() {
+		want := map[string]string{"Auto-Submitted": "auto-generated", "Content-Language": "en"}
+		if got := render(t, letter(kind)).Headers; !maps.Equal(got, want) {
+			t.Errorf("%s has the headers %v, want %v", kind, got, want)
+		}
+	}
+}
+
+func TestWhatAMailMustCarryIsThereOrItIsNone(t *testing.T) {
+	for _, kind := range notice.Kinds() {
+		of, _ := kind.Contents()
+		for name, tc := range map[string]struct {
+			needed bool
+			take   func(n *notice.Notice)
+		}{
+			"token":  {of.Link != notice.NoPage, func(n *notice.Notice) { n.Token = secret.Text{} }},
+			"code":   {of.Code, func(n *notice.Notice) { n.Code = secret.Text{} }},
+			"factor": {of.Factor, func(n *notice.Notice) { n.Factor = "" }},
+		} {
+			n := letter(kind)
+			tc.take(&n)
+			if _, err := renderer(t).Render(n); (err != nil) != tc.needed {
+				t.Errorf("%s without its %s: %v", kind, name, err)
+			}
+		}
 	}
 }
 
@@ -240,7 +303,8 @@ func TestTheEndOfALinkIsRoundedDown(t *testing.T) {
 		24 * time.Hour:                "valid for 24 hours",
 		2*time.Hour - time.Nanosecond: "valid for 1 hour ",
 		time.Hour:                     "valid for 1 hour ",
-		time.Hour - time.Nanosecond:   "valid for less than an hour",
+		time.Hour - time.Nanosecond:   "valid for 59 minutes ",
+		119 * time.Second:             "valid for 1 minute ",
 	} {
 		n := letter(notice.EmailVerification)
 		n.Valid = valid
@@ -349,6 +413,7 @@ func TestConfigurationsNobodyCanUseAreRefused(t *testing.T) {
 		"another host":       func(c *mail.Config) { c.VerificationPath = ".evil.example/" },
 		"path and query":     func(c *mail.Config) { c.VerificationPath = "/verify?x=y" },
 		"path and fragment":  func(c *mail.Config) { c.VerificationPath = "/#/verify" },
+		"no reset path":      func(c *mail.Config) { c.ResetPath = "" },
 	} {
 		c := config
 		spoil(&c)

@@ -69,7 +69,8 @@ func (s *server) serve(t *testing.T, config *tls.Config, implicit bool) {
 		_ = s.Serve(s.listener)
 	}()
 	t.Cleanup(func() {
-		_ = s.Close()
+		// A server closed before it began to serve knows of no listener to close.
+		_, _ = s.Close(), l.Close()
 		<-done
 	})
 }

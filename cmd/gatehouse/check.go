@@ -88,6 +88,7 @@ func (s settings) rules() []rule {
 		{"mail.url", mailScheme, "empty, smtp://…, smtps://… or disabled:"},
 		{"mail.from", s.Mail.From == "" || isMailbox(s.Mail.From), "an address such as Name <name@example.com>"},
 		{"mail.verification_path", isPath(s.Mail.VerificationPath), "a path that begins with /"},
+		{"mail.reset_path", isPath(s.Mail.ResetPath), "a path that begins with /"},
 		{"locales.supported", all(s.Locales.Supported, parses), "a list of language tags"},
 		{"bootstrap.admin_email", s.Bootstrap.AdminEmail != "" || s.Bootstrap.AdminPassword.Reveal() == "", "there when there is a bootstrap.admin_password"},
 	}

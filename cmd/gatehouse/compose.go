@@ -133,7 +133,8 @@ func (m mailing) close() error {
 
 func newRenderer(cfg settings, base string, words mailadapter.Words) (*mailadapter.Renderer, error) {
 	r, err := mailadapter.NewRenderer(words, mailadapter.Config{
-		AppName: cfg.App.Name, BaseURL: base, VerificationPath: cfg.Mail.VerificationPath, From: cfg.mailFrom(),
+		AppName: cfg.App.Name, BaseURL: base, From: cfg.mailFrom(),
+		VerificationPath: cfg.Mail.VerificationPath, ResetPath: cfg.Mail.ResetPath,
 	})
 	if err != nil {
 		return nil, usageError{fmt.Errorf("mail: %w", err)}

@@ -77,6 +77,7 @@ type mailConfig struct {
 	Cooldown         time.Duration `koanf:"cooldown"`
 	InfoCooldown     time.Duration `koanf:"info_cooldown"`
 	VerificationPath string        `koanf:"verification_path"`
+	ResetPath        string        `koanf:"reset_path"`
 }
 
 type tokensConfig struct {

@@ -11,27 +11,6 @@ import (
 	"gatehouse/domain/secret"
 )
 
-// Kind selects the words of a mail. Kinds are API.
-type Kind string
-
-// The kinds in use.
-const (
-	EmailVerification  Kind = "email_verification"
-	RegistrationAlert  Kind = "registration_alert"
-	LoginAlert         Kind = "login_alert"
-	PasswordChanged    Kind = "security_alert.password_changed"
-	RefreshTokenReused Kind = "security_alert.refresh_token_reused"
-)
-
-// Kinds lists every kind, for adapters and tests that must cover them all.
-func Kinds() []Kind {
-	return []Kind{EmailVerification, RegistrationAlert, LoginAlert, PasswordChanged, RefreshTokenReused}
-}
-
-// LinkKinds lists the kinds whose mails carry the token of a link: they are
-// worthless once links are.
-func LinkKinds() []Kind { return []Kind{EmailVerification} }
-
 // Notice is a mail that will be delivered at least once or be visibly given
 // up. Recipient and language are those of the moment it was promised.
 type Notice struct {
@@ -44,9 +23,13 @@ type Notice struct {
 	CreatedAt time.Time
 	ExpiresAt time.Time // nobody wants it afterwards
 
-	Token secret.Text   // of the link, where the kind has one
-	Valid time.Duration // of the link
-	From  client.Info   // who caused it, where the kind tells
+	// What the kind carries, see [Contents].
+	Token    secret.Text   // of the link
+	Code     secret.Text   // as it is to be typed in
+	Valid    time.Duration // of the link or the code
+	From     client.Info   // who caused it
+	Provider string        // as the operator calls it; several separated by commas
+	Factor   Factor
 }
 
 // keep is how long an undelivered notice is worth delivering (faults §8).

@@ -1,11 +1,15 @@
 package notice_test
 
 import (
+	"cmp"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,7 +68,7 @@ func TestCausedByReturnsACopy(t *testing.T) {
 }
 
 func TestKindsListsEveryConstant(t *testing.T) {
-	f, err := parser.ParseFile(token.NewFileSet(), "notice.go", nil, 0)
+	f, err := parser.ParseFile(token.NewFileSet(), "kinds.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,6 +76,9 @@ func TestKindsListsEveryConstant(t *testing.T) {
 	ast.Inspect(f, func(n ast.Node) bool {
 		spec, ok := n.(*ast.ValueSpec)
 		if !ok || len(spec.Values) != 1 {
+			return true
+		}
+		if of, ok := spec.Type.(*ast.Ident); !ok || of.Name != "Kind" {
 			return true
 		}
 		if lit, ok := spec.Values[0].(*ast.BasicLit); ok && lit.Kind == token.STRING {
@@ -88,5 +95,32 @@ func TestKindsListsEveryConstant(t *testing.T) {
 	slices.Sort(listed)
 	if !slices.Equal(declared, listed) {
 		t.Errorf("declared %q\nbut listed %q", declared, listed)
+	}
+}
+
+// The kinds, their order and their switches are those of the contract.
+func TestKindsAreThoseOfTheContract(t *testing.T) {
+	contract, err := os.ReadFile("../../docs/contract/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(contract), "\n## 8 Mails\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var want, got []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_.]+)` \\|.*\\| (.+) \\|$").FindAllStringSubmatch(section, -1) {
+		want = append(want, row[1]+" "+strings.Trim(row[2], "`"))
+	}
+	for _, kind := range notice.Kinds() {
+		of, ok := kind.Contents()
+		if !ok {
+			t.Errorf("%s is listed and yet unknown", kind)
+		}
+		got = append(got, string(kind)+" "+cmp.Or(of.Switch, "–"))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("kinds and switches are\n%q\nin the contract\n%q", got, want)
+	}
+	if of, ok := notice.Kind("security_alert").Contents(); ok || of != (notice.Contents{}) {
+		t.Errorf("an unknown kind carries %+v", of)
 	}
 }

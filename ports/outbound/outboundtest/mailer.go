@@ -30,6 +30,7 @@ func Mailer(t *testing.T, open func(*testing.T) (outbound.Mailer, func() []Mail)
 	}{
 		{"EveryKindArrives", everyKindArrives},
 		{"SecretsArriveWhereTheyBelong", secretsArriveWhereTheyBelong},
+		{"CodesStayOutOfSubjects", codesStayOutOfSubjects},
 		{"RedeliveryIsRecognisable", redeliveryIsRecognisable},
 		{"UnknownKindIsPermanent", unknownKindIsPermanent},
 		{"CanceledDeliversNothing", canceledDeliversNothing},
@@ -95,6 +96,18 @@ func secretsArriveWhereTheyBelong(t *testing.T, m outbound.Mailer, arrived func(
 		}
 		if strings.Count(got.Text, "-of-somebody") != 1 || strings.Contains(got.Subject, "-of-somebody") {
 			t.Errorf("a mail to %v holds more than their token, once", got.Recipients)
+		}
+	}
+}
+
+// Subjects are shown on locked screens (contract §8).
+func codesStayOutOfSubjects(t *testing.T, m outbound.Mailer, arrived func() []Mail) {
+	n := mailOf(notice.EmailAuthentication, "n1")
+	n.Code = secret.New("407129")
+	must(t, m.Deliver(t.Context(), n))
+	for _, got := range arrived() {
+		if !strings.Contains(got.Text, "407129") || !strings.Contains(got.HTML, "407129") || strings.Contains(got.Subject, "407129") {
+			t.Errorf("the code is not in both parts, or in the subject %q", got.Subject)
 		}
 	}
 }

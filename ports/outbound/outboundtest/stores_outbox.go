@@ -35,7 +35,8 @@ func letter(id string, of principal.ID) notice.Notice {
 	return notice.Notice{
 		ID: id, Kind: notice.EmailVerification, Principal: of, To: address("Ada@Example.com"), Name: "Ådá", Locale: "pt-BR",
 		CreatedAt: at.Add(-time.Minute), ExpiresAt: at.Add(time.Hour),
-		Token: secret.New("token of " + id), Valid: 90 * time.Minute, From: from("2001:db8::1"),
+		Token: secret.New("token of " + id), Code: secret.New("code of " + id), Valid: 90 * time.Minute, From: from("2001:db8::1"),
+		Provider: "Gøøgle, Ädfs", Factor: notice.TOTP,
 	}
 }
 
@@ -97,8 +98,8 @@ func noticeRoundTrip(t *testing.T, w work) {
 			t.Fatalf("claimed %+v, want one notice, for the first time", all)
 		}
 		got := all[0].Notice
-		if !got.Token.Equal(want.Token) {
-			t.Errorf("notice %s: other token", want.ID)
+		if !got.Token.Equal(want.Token) || !got.Code.Equal(want.Code) {
+			t.Errorf("notice %s: other token or code", want.ID)
 		}
 		inUTC(&got.CreatedAt, &got.ExpiresAt, &want.CreatedAt, &want.ExpiresAt)
 		same(t, "notice", got, want)
