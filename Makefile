@@ -75,8 +75,8 @@ generate/check: generate
 	git diff --exit-code -- adapters/http/api
 
 .PHONY: bench
-bench: ## Benchmarks
-	go test -run '^$$' -bench . -benchmem ./...
+bench: postgres ## Benchmarks: hot use cases and requests on both databases, and what they are made of
+	go test -run '^$$' -bench . -benchmem $$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n1 dirname | sort -u)
 
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (10s)

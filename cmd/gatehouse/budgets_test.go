@@ -88,7 +88,7 @@ func newStack(t *testing.T) *stack {
 	return s
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
