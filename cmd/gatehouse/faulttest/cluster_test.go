@@ -247,6 +247,14 @@ func (r *replica) kill() {
 	_ = r.cmd.Wait()
 }
 
+// terminate asks the process to stop, and returns its exit code.
+func (r *replica) terminate(t *testing.T) int {
+	t.Helper()
+	must(t, r.cmd.Process.Signal(syscall.SIGTERM))
+	_ = r.cmd.Wait() // the code says it all
+	return r.cmd.ProcessState.ExitCode()
+}
+
 // said is the end of what the replica has logged.
 func (r *replica) said() string {
 	s := r.log.String()

@@ -1,9 +1,94 @@
 package faulttest
 
 import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
+
+var strangers = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 25 * time.Second}
+
+// stranger registers over a connection of its own. It returns an error unless
+// that was done, or not begun: the door closed, or a word to come back.
+func stranger(r *replica) (ok bool, err error) {
+	body := object("email", newAddress(), "name", "Ada", "password", password)
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+r.public+"/api/auth/register", strings.NewReader(body))
+	if err != nil {
+		return false, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := strangers.Do(req)
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	defer res.Body.Close()
+	switch {
+	case res.StatusCode == http.StatusOK:
+		return true, nil
+	case res.StatusCode == http.StatusServiceUnavailable && res.Header.Get("Retry-After") != "":
+		return false, nil
+	}
+	return false, errors.New(res.Status)
+}
+
+// F23, Q8: replicas that are stopped and started in turn, while everybody uses
+// both, answer what they have taken. Whoever comes too late is told so, or
+// finds the door closed.
+func TestF23StoppingReplicasInTurnUnderLoadCutsNoRequest(t *testing.T) {
+	c := newCluster(t)
+	_, p := c.person(t)
+	over := make(chan struct{})
+	var busy sync.WaitGroup
+	leave := sync.OnceFunc(func() {
+		close(over)
+		busy.Wait()
+	})
+	defer leave()
+	var served, late atomic.Int64
+	for i := range 4 {
+		busy.Go(func() {
+			for k := i; ; k++ {
+				select {
+				case <-over:
+					return
+				default:
+				}
+				switch ok, err := stranger(c.of(k)); {
+				case err != nil:
+					t.Error(err)
+				case ok:
+					served.Add(1)
+				default:
+					late.Add(1)
+				}
+			}
+		})
+	}
+	stops := rounds(2, 10)
+	for i := range stops {
+		for goal := served.Load() + 20; served.Load() < goal; {
+			time.Sleep(time.Millisecond)
+		}
+		if code := c.of(i).terminate(t); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+		c.of(i + 1).whoAmI(p.AccessToken).must(t)
+		if !c.of(i).start() {
+			t.Fatal(c.of(i).said())
+		}
+	}
+	leave()
+	t.Logf("%d stops of two replicas in turn: %d requests served, %d told to come back or not let in, none cut", stops, served.Load(), late.Load())
+}
 
 // tables are those of the stores.
 func (c *cluster) tables(t *testing.T) (all []string) {

@@ -13,7 +13,8 @@ import (
 // crowd is who uses the service all along, whatever happens to it.
 type crowd struct {
 	c        *cluster
-	over     chan struct{}
+	over     <-chan struct{}
+	end      func() // waits until they have noticed
 	busy     sync.WaitGroup
 	answered atomic.Int64
 	failed   atomic.Int64
@@ -61,7 +62,13 @@ func (cr *crowd) saw(what string, a answer) bool {
 // replicas.
 func (c *cluster) begin(t *testing.T, n int) *crowd {
 	t.Helper()
-	cr := &crowd{c: c, over: make(chan struct{})}
+	over := make(chan struct{})
+	cr := &crowd{c: c, over: over}
+	cr.end = sync.OnceFunc(func() {
+		close(over)
+		cr.busy.Wait()
+	})
+	t.Cleanup(cr.end)
 	for i := range n {
 		address, p := c.person(t)
 		stepUp, a := c.a.stepUp(p.AccessToken, password)
@@ -83,11 +90,6 @@ func (cr *crowd) until(from int, step func(*replica)) {
 			step(cr.c.of(i))
 		}
 	}
-}
-
-func (cr *crowd) end() {
-	close(cr.over)
-	cr.busy.Wait()
 }
 
 func (cr *crowd) register(r *replica) {
