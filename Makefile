@@ -32,16 +32,20 @@ build: ## The static binary, in bin
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/gatehouse ./cmd/gatehouse
 
 .PHONY: test
-test: postgres ## All tests, with the race detector
+test: postgres redis ## All tests, with the race detector
 	$(RACE) ./...
 
 .PHONY: faults
-faults: postgres ## The fault suite with all its rounds: kills, cuts, outages, races
+faults: postgres redis ## The fault suite with all its rounds: kills, cuts, outages, races
 	go test -count=1 -timeout 30m -v ./cmd/gatehouse/faulttest -long
 
 .PHONY: postgres
 postgres:
 	@.ci/postgres
+
+.PHONY: redis
+redis:
+	@.ci/redis
 
 .PHONY: check
 check: fmt/check tidy/check vet generate/check lint test ## Everything CI runs
@@ -87,7 +91,7 @@ fuzz: ## Every fuzz target for FUZZTIME (10s)
 	done
 
 .PHONY: cover
-cover: postgres ## Coverage of all packages by all tests
+cover: postgres redis ## Coverage of all packages by all tests
 	go test -coverpkg=./... -coverprofile=cover.out ./... && go tool cover -func=cover.out | tail -1
 
 .PHONY: deploy/check

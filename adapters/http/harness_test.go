@@ -261,7 +261,7 @@ func (w *world) compose(s setup) adapter.Deps {
 	revocations := faultyRevocations{w.faults}
 	ender := appsession.EnderDeps{Work: work, Revocations: revocations, Now: now}
 	return adapter.Deps{
-		Authenticate:     access.NewAuthenticator(access.AuthenticatorDeps{Work: work, Verifier: w.tokens, Now: now}),
+		Authenticate:     access.NewAuthenticator(access.AuthenticatorDeps{Work: work, Marks: memory.NoCache{}, Verifier: w.tokens, Now: now}),
 		Status:           access.StatusTeller{},
 		PublicKeys:       access.NewKeyPublisher(access.KeyPublisherDeps{Keys: w.tokens}),
 		Register:         registration.NewRegistrar(registration.RegistrarDeps{Work: work, Hasher: hasher, Mail: mail, Now: now, NewID: newID, NewSecret: newSecret}),
@@ -507,6 +507,8 @@ func (m faultyMinter) Mint(k token.Kind, c token.Claims) (secret.Text, error) {
 }
 
 type faultyRevocations struct{ f *faults }
+
+func (faultyRevocations) Announce(context.Context, outbound.Revocation) {}
 
 func (r faultyRevocations) Propagate(context.Context, outbound.Revocation) error {
 	return r.f.at("propagate")

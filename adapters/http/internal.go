@@ -18,6 +18,7 @@ type InternalDeps struct {
 	Metrics http.Handler
 	Ready   func() bool      // false before serving and while stopping
 	Checks  map[string]Check // what readiness depends on, by name
+	Helps   map[string]Check // what we can do without, by name
 	Profile bool             // offer profiles of the process
 }
 
@@ -60,6 +61,12 @@ func (d InternalDeps) readiness(c echo.Context) error {
 		if err := check(ctx); err != nil {
 			d.Log.WarnContext(ctx, "not ready", "check", name, "err", err)
 			found[name], good = "failed", false
+		}
+	}
+	for name, check := range d.Helps {
+		found[name] = "ok"
+		if check(ctx) != nil { // whoever helps tells the log by itself
+			found[name] = "degraded"
 		}
 	}
 	if good {

@@ -66,6 +66,23 @@ func TestReadinessTellsWhatWasFound(t *testing.T) {
 	}
 }
 
+// What we can do without does not take us out of service.
+func TestReadinessReportsWhatHelpsNoMore(t *testing.T) {
+	w := newWorld(t)
+	s := httptest.NewServer(w.internal(func(d *adapter.InternalDeps) {
+		d.Helps = map[string]adapter.Check{
+			"cache": func(context.Context) error { return errors.New("down") },
+			"spare": func(context.Context) error { return nil },
+		}
+	}))
+	t.Cleanup(s.Close)
+	ready := exchange(t, s.URL, req("GET /readyz", ""), false)
+	if ready.status != 200 {
+		t.Errorf("%d", ready.status)
+	}
+	golden(t, ready, `{"status":"ready","checks":{"cache":"degraded","database":"ok","keys":"ok","spare":"ok"}}`)
+}
+
 func notReady(t *testing.T, base string, checks map[string]any) {
 	t.Helper()
 	in, err := wire.Get(base + "/readyz")

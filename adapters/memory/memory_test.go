@@ -22,8 +22,10 @@ func TestBuckets(t *testing.T) {
 	})
 }
 
-func TestRevocations(t *testing.T) {
-	outboundtest.Revocations(t, func(*testing.T) outbound.Revocations { return memory.NoCache{} })
+func TestMarks(t *testing.T) {
+	outboundtest.Marks(t, func(*testing.T) outboundtest.MarkStore {
+		return outboundtest.MarkStore{Replicas: []outbound.Marks{memory.NoCache{}}}
+	})
 }
 
 // Who waits for a transaction counts as idle, so a bubble's clock moves on.

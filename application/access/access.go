@@ -22,6 +22,7 @@ var _ inbound.UseCase[inbound.Authenticate, inbound.Access] = (*Authenticator)(n
 // AuthenticatorDeps are what an [Authenticator] works with. All are required.
 type AuthenticatorDeps struct {
 	Work     outbound.UnitOfWork
+	Marks    outbound.Marks
 	Verifier outbound.Verifier
 	Now      func() time.Time
 }
@@ -49,7 +50,11 @@ func (a *Authenticator) allowed(ctx context.Context, t secret.Text, now time.Tim
 	if err != nil {
 		return c, outbound.Access{}, err
 	}
-	read, err := a.d.Work.Single().Sessions.Access(ctx, c.Session)
+	read, ticket, ok := a.recall(ctx, c, now)
+	if ok && counts(c, read, now) {
+		return c, read, nil
+	}
+	read, err = a.d.Work.Single().Sessions.Access(ctx, c.Session)
 	switch {
 	case errors.Is(err, outbound.ErrNotFound):
 		return c, read, fault.New(fault.AccessTokenExpired).Because(err)
@@ -58,7 +63,21 @@ func (a *Authenticator) allowed(ctx context.Context, t secret.Text, now time.Tim
 	case !counts(c, read, now):
 		return c, read, fault.New(fault.AccessTokenExpired)
 	}
+	s := read.Session
+	a.d.Marks.Remember(ctx, ticket, outbound.Mark{ExpiresAt: s.ExpiresAt, Until: s.Until, TokenGen: read.TokenGen})
 	return c, read, nil
+}
+
+// recall returns what was read of a session moments ago. That is good enough to
+// let somebody in, and not to refuse them: a session may have been prolonged
+// since.
+func (a *Authenticator) recall(ctx context.Context, c token.Claims, now time.Time) (outbound.Access, outbound.Ticket, bool) {
+	m, ticket, ok := a.d.Marks.Recall(ctx, c.Subject, c.Session, now)
+	return outbound.Access{
+		Session:  session.Session{ID: c.Session, PrincipalID: c.Subject, ExpiresAt: m.ExpiresAt, Until: m.Until},
+		TokenGen: m.TokenGen,
+		Open:     func() (*principal.Principal, error) { return a.d.Work.Single().Principals.ByID(ctx, c.Subject) },
+	}, ticket, ok
 }
 
 func (a *Authenticator) verify(t secret.Text, now time.Time) (token.Claims, error) {

@@ -29,7 +29,33 @@ var noon = time.Date(2028, 2, 29, 12, 0, 0, 0, time.UTC)
 type world struct {
 	store  *memory.Store
 	tokens granttest.Tokens
+	marks  marks
 	now    time.Time
+}
+
+// marks remembers one mark, of which the rest of its key is not looked at.
+type marks struct {
+	memory.NoCache
+
+	known    *outbound.Mark
+	recalled int
+	kept     []outbound.Mark
+}
+
+var ticket = outbound.Ticket{ID: "ticket"}
+
+func (m *marks) Recall(context.Context, principal.ID, session.ID, time.Time) (outbound.Mark, outbound.Ticket, bool) {
+	m.recalled++
+	if m.known == nil {
+		return outbound.Mark{}, ticket, false
+	}
+	return *m.known, outbound.Ticket{}, true
+}
+
+func (m *marks) Remember(_ context.Context, t outbound.Ticket, mark outbound.Mark) {
+	if t == ticket {
+		m.kept = append(m.kept, mark)
+	}
 }
 
 func newWorld(t *testing.T) *world {
@@ -81,7 +107,7 @@ func (w *world) change(t *testing.T, id principal.ID, fn func(*principal.Princip
 }
 
 func (w *world) deps(work outbound.UnitOfWork) access.AuthenticatorDeps {
-	return access.AuthenticatorDeps{Work: work, Verifier: &w.tokens, Now: func() time.Time { return w.now }}
+	return access.AuthenticatorDeps{Work: work, Marks: &w.marks, Verifier: &w.tokens, Now: func() time.Time { return w.now }}
 }
 
 func adas() token.Claims {
@@ -267,6 +293,71 @@ func TestAuthenticateAsksTheDatabaseOnce(t *testing.T) {
 	}
 	if _, err := got.Self(); err == nil || ask.asked != 1 || opened != 1 {
 		t.Errorf("Self = %v after %d statements and %d openings, want one of each", err, ask.asked, opened)
+	}
+}
+
+// live is the mark of ada's session.
+func live() outbound.Mark {
+	return outbound.Mark{ExpiresAt: noon.Add(time.Hour), Until: noon.Add(2 * time.Hour), TokenGen: 7}
+}
+
+func TestWhatIsRememberedSparesTheDatabase(t *testing.T) {
+	w, ask := newWorld(t), &single{}
+	w.marks.known = new(live())
+	in := inbound.Authenticate{AccessToken: w.mint(t, token.Access, adas())}
+	got, err := access.NewAuthenticator(w.deps(ask)).Do(t.Context(), in)
+	if err != nil || ask.asked != 0 || got.Caller.PrincipalID != "ada" || got.Caller.SessionID != "s-ada" || got.Caller.RequireAdmin() != nil {
+		t.Fatalf("Do = %+v, %v after %d statements, want ada and none", got.Caller, err, ask.asked)
+	}
+	got, err = access.NewAuthenticator(w.deps(w.store)).Do(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := got.Self(); err != nil || p.ID() != "ada" || p.Name() != "Ada" {
+		t.Errorf("Self = %v, %v, want ada as the database has her", p, err)
+	}
+}
+
+// Only the database refuses: what is remembered may be older than the token.
+func TestWhatIsRememberedRefusesNobody(t *testing.T) {
+	for name, change := range map[string]func(*outbound.Mark){
+		"of an older generation":            func(m *outbound.Mark) { m.TokenGen = 6 },
+		"of a session that was prolonged":   func(m *outbound.Mark) { m.ExpiresAt = noon },
+		"of a session that could go longer": func(m *outbound.Mark) { m.Until = noon },
+	} {
+		w, old := newWorld(t), live()
+		change(&old)
+		w.marks.known = &old
+		ask := &single{read: outbound.Access{Session: begun("s-ada", "ada"), TokenGen: 7}}
+		in := inbound.Authenticate{AccessToken: w.mint(t, token.Access, adas())}
+		if _, err := access.NewAuthenticator(w.deps(ask)).Do(t.Context(), in); err != nil || ask.asked != 1 {
+			t.Errorf("%s: Do = %v after %d statements, want one that lets in", name, err, ask.asked)
+		}
+	}
+}
+
+// A token is judged by itself before anything is recalled (F93).
+func TestWhatIsRememberedIsNoExcuseForABadToken(t *testing.T) {
+	w, ask := newWorld(t), &single{}
+	w.marks.known = new(live())
+	expired := adas()
+	expired.ExpiresAt = noon
+	for _, s := range []secret.Text{{}, secret.New("rubbish"), w.mint(t, token.Access, expired), w.mint(t, token.Refresh, adas())} {
+		if _, err := access.NewAuthenticator(w.deps(ask)).Do(t.Context(), inbound.Authenticate{AccessToken: s}); err == nil || w.marks.recalled != 0 {
+			t.Errorf("Do = %v after %d looks", err, w.marks.recalled)
+		}
+	}
+}
+
+func TestOnlyWhatLetsInIsRemembered(t *testing.T) {
+	w := newWorld(t)
+	auth, in := access.NewAuthenticator(w.deps(w.store)), inbound.Authenticate{AccessToken: w.mint(t, token.Access, adas())}
+	if _, err := auth.Do(t.Context(), in); err != nil || !slices.Equal(w.marks.kept, []outbound.Mark{live()}) {
+		t.Fatalf("Do = %v, kept %+v, want the mark of ada's session", err, w.marks.kept)
+	}
+	w.change(t, "ada", func(p *principal.Principal) { p.SetAdmin(false) })
+	if _, err := auth.Do(t.Context(), in); err == nil || len(w.marks.kept) != 1 {
+		t.Errorf("Do = %v, kept %+v, want a refusal and nothing", err, w.marks.kept)
 	}
 }
 

@@ -52,12 +52,25 @@ func Save(ctx context.Context, s outbound.Stores, p *principal.Principal) error 
 	return nil
 }
 
-// Propagate tells the caches what counts no longer, also when whoever asked
-// for it is gone by now: it is stored already. It refuses with
-// POST_COMMIT_SIDE_EFFECT_FAILURE.
-func Propagate(ctx context.Context, to outbound.Revocations, what outbound.Revocation) error {
-	if err := to.Propagate(context.WithoutCancel(ctx), what); err != nil {
+// Revoke makes a change after which something counts no longer, and tells the
+// caches before and after, also when whoever asked for it is gone by then. A
+// change that changed nothing needs no telling. What it refuses with is passed
+// on; it refuses with POST_COMMIT_SIDE_EFFECT_FAILURE when the change stands, and
+// a cache did not hear of it.
+func Revoke(ctx context.Context, to outbound.Revocations, what outbound.Revocation, change func() (changed bool, err error)) error {
+	lasting := context.WithoutCancel(ctx)
+	to.Announce(lasting, what)
+	changed, err := change()
+	if err != nil || !changed {
+		return err
+	}
+	if err := to.Propagate(lasting, what); err != nil {
 		return fault.New(fault.PostCommitSideEffectFailure).Because(err)
 	}
 	return nil
+}
+
+// Stands reports whether a change is stored, whatever became of its effects.
+func Stands(err error) bool {
+	return err == nil || fault.CodeOf(err) == fault.PostCommitSideEffectFailure
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -38,22 +39,49 @@ func TestWhatAStoreAnswersMeansWhatItWasAskedFor(t *testing.T) {
 	}
 }
 
-// caches tells whether it was given time.
-type caches struct{ gone, fails error }
+// caches notes when it is told, and whether it is given time.
+type caches struct {
+	order       []string
+	gone, fails error
+}
+
+func (c *caches) Announce(ctx context.Context, _ outbound.Revocation) {
+	c.order = append(c.order, "announced")
+	c.gone = errors.Join(c.gone, ctx.Err())
+}
 
 func (c *caches) Propagate(ctx context.Context, _ outbound.Revocation) error {
-	c.gone = ctx.Err()
+	c.order = append(c.order, "propagated")
+	c.gone = errors.Join(c.gone, ctx.Err())
 	return c.fails
 }
 
-func TestCachesAreToldAlsoForACallerWhoHungUp(t *testing.T) {
+func TestCachesAreToldBeforeAndAfterAlsoForACallerWhoHungUp(t *testing.T) {
 	ctx, hangUp := context.WithCancel(t.Context())
 	hangUp()
-	for want, fails := range map[fault.Code]error{"": nil, fault.PostCommitSideEffectFailure: io.ErrUnexpectedEOF} {
-		c := &caches{fails: fails}
-		err := account.Propagate(ctx, c, outbound.Revocation{Principal: "ada"})
-		if fault.CodeOf(err) != want || c.gone != nil {
-			t.Errorf("Propagate = %v, want code %q; its context: %v", err, want, c.gone)
+	for _, tc := range []struct {
+		name    string
+		fails   error
+		changed bool
+		err     error
+		want    fault.Code
+		order   []string
+	}{
+		{"a change", nil, true, nil, "", []string{"announced", "stored", "propagated"}},
+		{"a change no cache hears of", io.ErrUnexpectedEOF, true, nil, fault.PostCommitSideEffectFailure, []string{"announced", "stored", "propagated"}},
+		{"no change", io.ErrUnexpectedEOF, false, nil, "", []string{"announced", "stored"}},
+		{"a change that fails", nil, true, fault.New(fault.DatabaseFailure), fault.DatabaseFailure, []string{"announced", "stored"}},
+	} {
+		c := &caches{fails: tc.fails}
+		err := account.Revoke(ctx, c, outbound.Revocation{Principal: "ada"}, func() (bool, error) {
+			c.order = append(c.order, "stored")
+			return tc.changed, tc.err
+		})
+		if fault.CodeOf(err) != tc.want || !slices.Equal(c.order, tc.order) || c.gone != nil {
+			t.Errorf("%s: %v after %v, want code %q after %v; its context: %v", tc.name, err, c.order, tc.want, tc.order, c.gone)
+		}
+		if account.Stands(err) != (tc.err == nil) {
+			t.Errorf("%s: Stands(%v) = %t", tc.name, err, account.Stands(err))
 		}
 	}
 }

@@ -429,11 +429,11 @@ func TestOperationsPassFailuresOnAndChangeNothing(t *testing.T) {
 		do    func(context.Context, *world) error
 		calls int
 	}{
-		"disable": {func(ctx context.Context, w *world) error { return disable(ctx, w, "bob") }, 7},
-		"grant":   {func(ctx context.Context, w *world) error { return setAdmin(ctx, w, "bob", true) }, 2},
-		"take":    {func(ctx context.Context, w *world) error { return setAdmin(ctx, w, "ada", false) }, 3},
+		"disable": {func(ctx context.Context, w *world) error { return disable(ctx, w, "bob") }, 8},
+		"grant":   {func(ctx context.Context, w *world) error { return setAdmin(ctx, w, "bob", true) }, 3},
+		"take":    {func(ctx context.Context, w *world) error { return setAdmin(ctx, w, "ada", false) }, 4},
 		"end": {func(ctx context.Context, w *world) error {
-			_, err := app.NewSessionsEnder(app.SessionsEnderDeps{Work: w.work, Now: clock}).Do(ctx, inbound.EndEverySession{})
+			_, err := app.NewSessionsEnder(app.SessionsEnderDeps{Work: w.work, Revocations: w.caches, Now: clock}).Do(ctx, inbound.EndEverySession{})
 			return err
 		}, 1},
 		"restore": {func(ctx context.Context, w *world) error {
@@ -508,12 +508,13 @@ func TestOneAdminRemains(t *testing.T) {
 func TestEverySessionEnds(t *testing.T) {
 	w := newWorld(t)
 	w.work.Twice = true
-	use := app.NewSessionsEnder(app.SessionsEnderDeps{Work: w.work, Now: clock})
+	use := app.NewSessionsEnder(app.SessionsEnderDeps{Work: w.work, Revocations: w.caches, Now: clock})
 	for _, want := range []int{5, 0} {
 		n, err := use.Do(t.Context(), inbound.EndEverySession{})
 		check(t, err)
 		same(t, "ended", n, want)
 	}
+	sameList(t, "told", w.caches.Told(), []outbound.Revocation{{}, {}}) // of everybody
 	for _, id := range []principal.ID{"ada", "bob", "gus"} {
 		same(t, string(id), w.look(t, id).sessions, 0)
 	}

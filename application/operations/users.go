@@ -55,26 +55,42 @@ func NewUserDisabler(d UserDisablerDeps) *UserDisabler { return &UserDisabler{d}
 
 // Do implements [inbound.UseCase].
 func (u *UserDisabler) Do(ctx context.Context, cmd inbound.DisableUser) (p inbound.Self, err error) {
-	now, changed := u.d.Now(), false
-	err = u.d.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
+	now := u.d.Now()
+	err = revoke(ctx, u.d.Work, u.d.Revocations, cmd.User, func(ctx context.Context, s outbound.Stores) (changed bool, err error) {
 		if p, err = loseAdmin(ctx, s, cmd.User); err != nil {
-			return err
+			return false, err
 		}
-		if changed = p.Disable(); !changed {
-			return nil
+		if !p.Disable() {
+			return false, nil
 		}
 		if err := account.Save(ctx, s, p); err != nil {
-			return err
+			return false, err
 		}
-		return endEverything(ctx, s, p.ID(), now)
+		return true, endEverything(ctx, s, p.ID(), now)
 	})
-	switch {
-	case err != nil:
+	if !account.Stands(err) {
 		return nil, err
-	case changed:
-		err = account.Propagate(ctx, u.d.Revocations, outbound.Revocation{Principal: p.ID()})
 	}
 	return p, err
+}
+
+// revoke changes a user, in one transaction, so that what they had counts no
+// longer.
+func revoke(
+	ctx context.Context, work outbound.UnitOfWork, caches outbound.Revocations, idOrAddress string,
+	change func(ctx context.Context, s outbound.Stores) (changed bool, err error),
+) error {
+	who, err := find(ctx, work.Single(), idOrAddress)
+	if err != nil {
+		return err
+	}
+	return account.Revoke(ctx, caches, outbound.Revocation{Principal: who.ID()}, func() (changed bool, err error) {
+		err = work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
+			changed, err = change(ctx, s)
+			return err
+		})
+		return changed, err
+	})
 }
 
 // endEverything ends the sessions of a principal and voids whatever could
@@ -105,25 +121,21 @@ func NewAdminSetter(d AdminSetterDeps) *AdminSetter { return &AdminSetter{d} }
 
 // Do implements [inbound.UseCase].
 func (a *AdminSetter) Do(ctx context.Context, cmd inbound.SetAdmin) (p inbound.Self, err error) {
-	changed := false
-	err = a.d.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
-		load := loseAdmin
-		if cmd.Admin {
-			load = gainAdmin
-		}
+	load := loseAdmin
+	if cmd.Admin {
+		load = gainAdmin
+	}
+	err = revoke(ctx, a.d.Work, a.d.Revocations, cmd.User, func(ctx context.Context, s outbound.Stores) (changed bool, err error) {
 		if p, err = load(ctx, s, cmd.User); err != nil {
-			return err
+			return false, err
 		}
-		if changed = p.SetAdmin(cmd.Admin); !changed {
-			return nil
+		if !p.SetAdmin(cmd.Admin) {
+			return false, nil
 		}
-		return account.Save(ctx, s, p)
+		return true, account.Save(ctx, s, p)
 	})
-	switch {
-	case err != nil:
+	if !account.Stands(err) {
 		return nil, err
-	case changed:
-		err = account.Propagate(ctx, a.d.Revocations, outbound.Revocation{Principal: p.ID()})
 	}
 	return p, err
 }
@@ -141,12 +153,12 @@ func gainAdmin(ctx context.Context, s outbound.Stores, idOrAddress string) (*pri
 
 // SessionsEnderDeps are what a [SessionsEnder] works with. All are required.
 type SessionsEnderDeps struct {
-	Work outbound.UnitOfWork
-	Now  func() time.Time
+	Work        outbound.UnitOfWork
+	Revocations outbound.Revocations
+	Now         func() time.Time
 }
 
-// SessionsEnder answers [inbound.EndEverySession]. Token caches are not told:
-// they forget within seconds.
+// SessionsEnder answers [inbound.EndEverySession].
 type SessionsEnder struct{ d SessionsEnderDeps }
 
 // NewSessionsEnder returns a SessionsEnder.
@@ -154,12 +166,14 @@ func NewSessionsEnder(d SessionsEnderDeps) *SessionsEnder { return &SessionsEnde
 
 // Do implements [inbound.UseCase].
 func (e *SessionsEnder) Do(ctx context.Context, _ inbound.EndEverySession) (n int, err error) {
-	err = e.d.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
-		n, err = s.Sessions.EndEvery(ctx, session.EndedByOperator, e.d.Now())
-		return err
+	err = account.Revoke(ctx, e.d.Revocations, outbound.Revocation{}, func() (bool, error) {
+		return true, e.d.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
+			n, err = s.Sessions.EndEvery(ctx, session.EndedByOperator, e.d.Now())
+			return err
+		})
 	})
 	if err != nil {
-		return 0, fmt.Errorf("end every session: %w", err)
+		return n, fmt.Errorf("end every session: %w", err)
 	}
 	return n, nil
 }

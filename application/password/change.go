@@ -62,10 +62,6 @@ func (c *Changer) Do(ctx context.Context, cmd inbound.ChangePassword) (p inbound
 	if err != nil {
 		return nil, err
 	}
-	told := outbound.Revocation{Principal: p.ID(), Kept: cmd.Caller.SessionID}
-	if err := account.Propagate(ctx, c.d.Revocations, told); err != nil {
-		return nil, err
-	}
 	return p, nil
 }
 
@@ -81,8 +77,8 @@ func (c *Changer) try(ctx context.Context, cmd inbound.ChangePassword) (inbound.
 		p, err = c.replace(ctx, cmd, p.CredVersion(), next, guess.Subject)
 	}
 	switch {
-	case err == nil:
-		return p, nil
+	case account.Stands(err):
+		return p, err
 	case !known:
 		return nil, err
 	}
@@ -129,27 +125,30 @@ func (c *Changer) judge(ctx context.Context, cmd inbound.ChangePassword, p *prin
 
 func (c *Changer) replace(ctx context.Context, cmd inbound.ChangePassword, verified int, next password.Hash, of throttle.Subject) (p *principal.Principal, err error) {
 	now, noticeID := c.d.Now(), c.d.NewID()
-	err = c.d.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
-		if p, err = account.User(s.Principals.ByID(ctx, cmd.Caller.PrincipalID)); err != nil {
-			return err
-		}
-		if p.CredVersion() != verified {
-			return errOvertaken
-		}
-		p.ChangePassword(next)
-		if err := account.Save(ctx, s, p); err != nil {
-			return err
-		}
-		if err := s.Sessions.EndAll(ctx, p.ID(), cmd.Caller.SessionID, session.PasswordChanged, now); err != nil {
-			return fmt.Errorf("end other sessions: %w", err)
-		}
-		if err := voidItems(ctx, s, p, now); err != nil {
-			return err
-		}
-		if err := c.d.Attempts.Reset(ctx, s, of); err != nil {
-			return err
-		}
-		return c.alert(ctx, s, notice.To(p, notice.PasswordChanged, noticeID, cmd.Locale, now).CausedBy(cmd.From))
+	what := outbound.Revocation{Principal: cmd.Caller.PrincipalID, Kept: cmd.Caller.SessionID}
+	err = account.Revoke(ctx, c.d.Revocations, what, func() (bool, error) {
+		return true, c.d.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
+			if p, err = account.User(s.Principals.ByID(ctx, cmd.Caller.PrincipalID)); err != nil {
+				return err
+			}
+			if p.CredVersion() != verified {
+				return errOvertaken
+			}
+			p.ChangePassword(next)
+			if err := account.Save(ctx, s, p); err != nil {
+				return err
+			}
+			if err := s.Sessions.EndAll(ctx, p.ID(), cmd.Caller.SessionID, session.PasswordChanged, now); err != nil {
+				return fmt.Errorf("end other sessions: %w", err)
+			}
+			if err := voidItems(ctx, s, p, now); err != nil {
+				return err
+			}
+			if err := c.d.Attempts.Reset(ctx, s, of); err != nil {
+				return err
+			}
+			return c.alert(ctx, s, notice.To(p, notice.PasswordChanged, noticeID, cmd.Locale, now).CausedBy(cmd.From))
+		})
 	})
 	return p, err
 }

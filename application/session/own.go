@@ -71,22 +71,23 @@ func NewEnder(d EnderDeps) *Ender { return &Ender{d} }
 
 // Do implements [inbound.UseCase].
 func (e *Ender) Do(ctx context.Context, cmd inbound.EndSession) (left inbound.Sessions, err error) {
-	now, owner, ended := e.d.Now(), cmd.Caller.PrincipalID, false
-	err = e.d.Work.Within(ctx, func(ctx context.Context, st outbound.Stores) error {
-		if _, err := account.Self(st.Principals.ByID(ctx, owner)); err != nil {
+	now, owner := e.d.Now(), cmd.Caller.PrincipalID
+	what := outbound.Revocation{Principal: owner, Session: cmd.SessionID}
+	err = account.Revoke(ctx, e.d.Revocations, what, func() (ended bool, err error) {
+		err = e.d.Work.Within(ctx, func(ctx context.Context, st outbound.Stores) error {
+			if _, err := account.Self(st.Principals.ByID(ctx, owner)); err != nil {
+				return err
+			}
+			if ended, err = end(ctx, st, owner, cmd.SessionID, session.EndedByOwner, now); err != nil {
+				return err
+			}
+			left, err = sessionsOf(ctx, st, cmd.Caller, now)
 			return err
-		}
-		if ended, err = end(ctx, st, owner, cmd.SessionID, session.EndedByOwner, now); err != nil {
-			return err
-		}
-		left, err = sessionsOf(ctx, st, cmd.Caller, now)
-		return err
+		})
+		return ended, err
 	})
-	if err != nil {
+	if !account.Stands(err) {
 		return nil, err
-	}
-	if ended {
-		err = account.Propagate(ctx, e.d.Revocations, outbound.Revocation{Principal: owner, Session: cmd.SessionID})
 	}
 	return left, err
 }
@@ -100,17 +101,15 @@ func NewAllEnder(d EnderDeps) *AllEnder { return &AllEnder{d} }
 // Do implements [inbound.UseCase].
 func (e *AllEnder) Do(ctx context.Context, cmd inbound.EndAllSessions) (inbound.Done, error) {
 	now, owner := e.d.Now(), cmd.Caller.PrincipalID
-	err := e.d.Work.Within(ctx, func(ctx context.Context, st outbound.Stores) error {
-		if _, err := account.Self(st.Principals.ByID(ctx, owner)); err != nil {
-			return err
-		}
-		if err := st.Sessions.EndAll(ctx, owner, "", session.EndedByOwner, now); err != nil {
-			return fmt.Errorf("end sessions: %w", err)
-		}
-		return voidChallenges(ctx, st, owner, now)
+	return inbound.Done{}, account.Revoke(ctx, e.d.Revocations, outbound.Revocation{Principal: owner}, func() (bool, error) {
+		return true, e.d.Work.Within(ctx, func(ctx context.Context, st outbound.Stores) error {
+			if _, err := account.Self(st.Principals.ByID(ctx, owner)); err != nil {
+				return err
+			}
+			if err := st.Sessions.EndAll(ctx, owner, "", session.EndedByOwner, now); err != nil {
+				return fmt.Errorf("end sessions: %w", err)
+			}
+			return voidChallenges(ctx, st, owner, now)
+		})
 	})
-	if err != nil {
-		return inbound.Done{}, err
-	}
-	return inbound.Done{}, account.Propagate(ctx, e.d.Revocations, outbound.Revocation{Principal: owner})
 }

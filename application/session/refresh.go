@@ -152,22 +152,24 @@ func (r *Refresher) rotate(ctx context.Context, stores outbound.Stores, cmd inbo
 func (r *Refresher) reused(ctx context.Context, cmd inbound.Refresh, a outbound.Access, now time.Time) error {
 	owed, untold := r.owed(cmd, a, now)
 	s := a.Session
-	err := r.d.Work.Within(ctx, func(ctx context.Context, st outbound.Stores) error {
-		ended, err := end(ctx, st, s.PrincipalID, s.ID, session.RefreshReused, now)
-		if err != nil || !ended {
-			return err
-		}
-		for _, n := range owed {
-			if err := st.Outbox.Add(ctx, n); err != nil {
-				return fmt.Errorf("owe alert: %w", err)
+	what := outbound.Revocation{Principal: s.PrincipalID, Session: s.ID}
+	err := account.Revoke(ctx, r.d.Revocations, what, func() (bool, error) {
+		return true, r.d.Work.Within(ctx, func(ctx context.Context, st outbound.Stores) error {
+			ended, err := end(ctx, st, s.PrincipalID, s.ID, session.RefreshReused, now)
+			if err != nil || !ended {
+				return err
 			}
-		}
-		return nil
+			for _, n := range owed {
+				if err := st.Outbox.Add(ctx, n); err != nil {
+					return fmt.Errorf("owe alert: %w", err)
+				}
+			}
+			return nil
+		})
 	})
-	if err != nil {
+	if !account.Stands(err) {
 		return err
 	}
-	err = account.Propagate(ctx, r.d.Revocations, outbound.Revocation{Principal: s.PrincipalID, Session: s.ID})
 	return fault.New(fault.RefreshTokenInvalid).Because(errors.Join(errReused, untold, err))
 }
 

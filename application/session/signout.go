@@ -39,16 +39,14 @@ func (s *SignerOut) Do(ctx context.Context, cmd inbound.SignOut) (inbound.Done, 
 	if !ok {
 		return inbound.Done{}, nil
 	}
-	ended := false
-	err := s.d.Work.Within(ctx, func(ctx context.Context, st outbound.Stores) (err error) {
-		ended, err = end(ctx, st, named.Subject, named.Session, session.SignedOut, now)
-		return err
-	})
-	if err != nil || !ended {
-		return inbound.Done{}, err
-	}
 	what := outbound.Revocation{Principal: named.Subject, Session: named.Session}
-	return inbound.Done{}, account.Propagate(ctx, s.d.Revocations, what)
+	return inbound.Done{}, account.Revoke(ctx, s.d.Revocations, what, func() (ended bool, err error) {
+		err = s.d.Work.Within(ctx, func(ctx context.Context, st outbound.Stores) (err error) {
+			ended, err = end(ctx, st, named.Subject, named.Session, session.SignedOut, now)
+			return err
+		})
+		return ended, err
+	})
 }
 
 // read returns what a token says that we signed, even one past its end.

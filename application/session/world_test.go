@@ -347,7 +347,7 @@ func (w *world) refresh(ctx context.Context, t secret.Text) (inbound.SignedIn, e
 // accepts answers why an access token is refused, "" if it is not.
 func (w *world) accepts(t fataler, s secret.Text) fault.Code {
 	t.Helper()
-	_, err := access.NewAuthenticator(access.AuthenticatorDeps{Work: w.store, Verifier: w.tokens, Now: w.clock}).
+	_, err := access.NewAuthenticator(access.AuthenticatorDeps{Work: w.store, Marks: memory.NoCache{}, Verifier: w.tokens, Now: w.clock}).
 		Do(t.Context(), inbound.Authenticate{AccessToken: s})
 	return fault.CodeOf(err)
 }

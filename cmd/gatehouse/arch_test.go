@@ -40,6 +40,8 @@ var mayImport = []struct{ pkg, deps string }{
 	{"adapters/memory", "std domain/ ports/outbound"},
 	{"adapters/otel", "std domain/ ports/outbound go.opentelemetry.io/otel"},
 	{"adapters/prometheus", "std domain/ ports/outbound github.com/prometheus/client_golang"},
+	{"adapters/redis/redistest", "std"},
+	{"adapters/redis", "std domain/ ports/outbound github.com/redis/rueidis"},
 	{"adapters/telemetry", "std domain/ ports/outbound"},
 	{"adapters/vault", "std domain/ ports/outbound"},
 

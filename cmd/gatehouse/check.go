@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/text/language"
 
+	redisadapter "gatehouse/adapters/redis"
 	"gatehouse/domain/password"
 	"gatehouse/domain/secret"
 )
@@ -85,6 +86,7 @@ func (s settings) rules() []rule {
 		{"database.max_connections", s.Database.MaxConnections > 0, "positive"},
 		{"database.restore_epoch", s.Database.RestoreEpoch >= 0, "0 or more"},
 		{"database.synchronous", oneOf(s.Database.Synchronous, "OFF", "NORMAL", "FULL"), "OFF, NORMAL or FULL"},
+		{"cache.url", s.Cache.URL.Reveal() == "" || redisadapter.Check(s.Cache.URL.Reveal()) == nil, "empty, or redis://user:password@host:port/number, rediss:// for TLS"},
 		{"mail.url", mailScheme, "empty, smtp://…, smtps://… or disabled:"},
 		{"mail.from", s.Mail.From == "" || isMailbox(s.Mail.From), "an address such as Name <name@example.com>"},
 		{"mail.verification_path", isPath(s.Mail.VerificationPath), "a path that begins with /"},
@@ -154,6 +156,7 @@ func (s settings) unsafe() error {
 		{"bootstrap.admin_password", isSample(s.Bootstrap.AdminPassword.Reveal()), "is a sample from the documentation"},
 		{"database.url", hasSamplePassword(s.Database.URL.Reveal()), "has a sample password from the documentation"},
 		{"database.direct_url", hasSamplePassword(s.Database.DirectURL.Reveal()), "has a sample password from the documentation"},
+		{"cache.url", hasSamplePassword(s.Cache.URL.Reveal()), "has a sample password from the documentation"},
 		{"mail.url", hasSamplePassword(s.Mail.URL.Reveal()), "has a sample password from the documentation"},
 		{"app.base_url", base != nil && base.Scheme != "https" && !isLoopback(base.Hostname()), "is not https"},
 		{"app.base_url", s.App.BaseURL == "" && !isLoopback(hostOf(s.HTTP.Address)), "is empty, while http.address is not a loopback address"},

@@ -22,7 +22,6 @@ import (
 	i18nadapter "gatehouse/adapters/i18n"
 	jwxadapter "gatehouse/adapters/jwx"
 	mailadapter "gatehouse/adapters/mail"
-	memoryadapter "gatehouse/adapters/memory"
 	appaccess "gatehouse/application/access"
 	appattempt "gatehouse/application/attempt"
 	appdecorate "gatehouse/application/decorate"
@@ -264,7 +263,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		return d, usageError{fmt.Errorf("http.trusted_proxies: %w", err)}
 	}
 	var (
-		revocations = memoryadapter.NoCache{}
+		revocations = s.shared.marks
 		alerts      = appsession.Alerts{Login: cfg.Alerts.Login, RefreshReused: cfg.Alerts.RefreshTokenReused}
 		mail        = appregistration.Mail{
 			On: mailOn, Alert: mailOn && cfg.Alerts.Registration,
@@ -273,9 +272,11 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		ender = appsession.EnderDeps{Work: p.work, Revocations: revocations, Now: now}
 	)
 	return httpadapter.Deps{
-		Authenticate: query(a, appaccess.NewAuthenticator(appaccess.AuthenticatorDeps{Work: p.work, Verifier: p.tokens, Now: now})),
-		Status:       query(a, inbound.UseCase[inbound.Status, inbound.StatusReport](appaccess.StatusTeller{})),
-		PublicKeys:   query(a, appaccess.NewKeyPublisher(appaccess.KeyPublisherDeps{Keys: p.tokens})),
+		Authenticate: query(a, appaccess.NewAuthenticator(appaccess.AuthenticatorDeps{
+			Work: p.work, Marks: s.shared.marks, Verifier: p.tokens, Now: now,
+		})),
+		Status:     query(a, inbound.UseCase[inbound.Status, inbound.StatusReport](appaccess.StatusTeller{})),
+		PublicKeys: query(a, appaccess.NewKeyPublisher(appaccess.KeyPublisherDeps{Keys: p.tokens})),
 		Register: command(a, appregistration.NewRegistrar(appregistration.RegistrarDeps{
 			Work: p.work, Hasher: p.hasher, Policy: cfg.passwordPolicy(), Mail: mail, Now: now, NewID: newID, NewSecret: newSecret,
 		})),

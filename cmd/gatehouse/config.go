@@ -27,6 +27,7 @@ type config struct {
 	HTTP      httpConfig      `koanf:"http"`
 	Internal  internalConfig  `koanf:"internal"`
 	Database  databaseConfig  `koanf:"database"`
+	Cache     cacheConfig     `koanf:"cache"`
 	Mail      mailConfig      `koanf:"mail"`
 	Tokens    tokensConfig    `koanf:"tokens"`
 	Password  passwordConfig  `koanf:"password"`
@@ -69,6 +70,10 @@ type databaseConfig struct {
 	ConnectionLifetime time.Duration `koanf:"connection_lifetime"`
 	Synchronous        string        `koanf:"synchronous"`
 	RestoreEpoch       int           `koanf:"restore_epoch"`
+}
+
+type cacheConfig struct {
+	URL location `koanf:"url"`
 }
 
 type mailConfig struct {

@@ -140,7 +140,8 @@ func TestConnectionsEndALittleBeforeTheirTime(t *testing.T) {
 
 func TestMistakesInSecretsDoNotShowThem(t *testing.T) {
 	_, err := loadConfig("", []string{
-		"database.url=mysql://me:hunter2@db/x?password=hunter2", "mail.url=smtp://me:hunter2@", "bootstrap.admin_password=hunter2",
+		"database.url=mysql://me:hunter2@db/x?password=hunter2", "mail.url=smtp://me:hunter2@",
+		"cache.url=redis://me:hunter2@?hunter2", "bootstrap.admin_password=hunter2",
 	}, nil, quiet)
 	if err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("err = %v", err)
@@ -202,6 +203,7 @@ func TestProductionListsEveryUnsafeSetting(t *testing.T) {
 		"database.url=postgres://gatehouse:" + samples[1] + "@db/x": "database.url: has a sample password",
 		"app.base_url=http://id.example.com":                        "app.base_url: is not https",
 		"database.direct_url=postgres://me:" + samples[1] + "@db/x": "database.direct_url: has a sample password",
+		"cache.url=redis://:" + samples[1] + "@cache":               "cache.url: has a sample password",
 	} {
 		if _, err := loadConfig("", append(slices.Clone(safe), unsafe, "bootstrap.admin_email=a@example.com"), nil, quiet); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", unsafe, err)

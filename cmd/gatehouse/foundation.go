@@ -45,6 +45,7 @@ type foundation struct {
 	vault   outbound.Vault
 	work    outbound.UnitOfWork
 	signing []key.Opened
+	shared  shared
 	fresh   bool // there were no keys, so nothing was there before
 }
 
@@ -62,6 +63,9 @@ func lay(ctx context.Context, cfg settings, log *slog.Logger) (*foundation, erro
 		return nil, errors.Join(err, db.Close())
 	}
 	f.work = gormadapter.NewStore(db, f.vault)
+	if f.shared, err = newShared(f); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	return f, nil
 }
 
@@ -81,8 +85,11 @@ func (f *foundation) patient() outbound.UnitOfWork {
 	return gormadapter.NewStore(f.db, f.vault).Patient()
 }
 
-// Close closes the database.
-func (f *foundation) Close() error { return f.db.Close() }
+// Close closes the cache and the database.
+func (f *foundation) Close() error {
+	f.shared.close()
+	return f.db.Close()
+}
 
 // masterFile is where development keeps a master key, in the data folder.
 const masterFile = "master.key"

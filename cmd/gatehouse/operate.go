@@ -15,7 +15,6 @@ import (
 
 	"golang.org/x/term"
 
-	memoryadapter "gatehouse/adapters/memory"
 	telemetryadapter "gatehouse/adapters/telemetry"
 	appoperations "gatehouse/application/operations"
 	"gatehouse/domain/fault"
@@ -133,7 +132,7 @@ type userDisableCmd struct {
 func (c userDisableCmd) Run(ctx context.Context, p *process) error {
 	return p.operate(ctx, func(f *foundation) error {
 		disable := command(f.around(), appoperations.NewUserDisabler(appoperations.UserDisablerDeps{
-			Work: f.work, Revocations: memoryadapter.NoCache{}, Now: now,
+			Work: f.work, Revocations: f.shared.marks, Now: now,
 		}))
 		who, err := disable.Do(ctx, inbound.DisableUser{User: c.User})
 		return p.tell(who, err)
@@ -167,7 +166,9 @@ func (c sessionsEndAllCmd) Run(ctx context.Context, p *process) error {
 		return errNotSure
 	}
 	return p.operate(ctx, func(f *foundation) error {
-		end := command(f.around(), appoperations.NewSessionsEnder(appoperations.SessionsEnderDeps{Work: f.patient(), Now: now}))
+		end := command(f.around(), appoperations.NewSessionsEnder(appoperations.SessionsEnderDeps{
+			Work: f.patient(), Revocations: f.shared.marks, Now: now,
+		}))
 		n, err := end.Do(ctx, inbound.EndEverySession{})
 		if err != nil {
 			return err
@@ -280,7 +281,7 @@ func (f *foundation) userCreator(hasher outbound.Hasher) *appoperations.UserCrea
 }
 
 func (f *foundation) adminSetter() *appoperations.AdminSetter {
-	return appoperations.NewAdminSetter(appoperations.AdminSetterDeps{Work: f.work, Revocations: memoryadapter.NoCache{}})
+	return appoperations.NewAdminSetter(appoperations.AdminSetterDeps{Work: f.work, Revocations: f.shared.marks})
 }
 
 // password asks for a password, which must never be an argument: those are seen

@@ -72,7 +72,6 @@ type service struct {
 	base             string
 	flights          *flights
 	public, internal http.Handler
-	shared           shared
 	mailing          mailing
 	atlas            atlas
 	relay            *appoutbox.Relay // nil when mail is off
@@ -86,7 +85,7 @@ type service struct {
 func build(ctx context.Context, f *foundation, d doors, hasher func() (*argon2adapter.Hasher, error)) (*service, error) {
 	s := &service{
 		foundation: f, doors: d, base: f.cfg.baseURL(d.public.Addr().String()),
-		flights: &flights{}, metrics: prometheusadapter.New(thisBuild().Version, thisBuild().Commit, now), shared: newShared(f),
+		flights: &flights{}, metrics: prometheusadapter.New(thisBuild().Version, thisBuild().Commit, now),
 	}
 	words, err := newWords(f.cfg)
 	if err != nil {
@@ -112,6 +111,7 @@ func (s *service) assemble(ctx context.Context, words httpadapter.Words, hasher 
 	watchHashes(s.metrics, h)
 	watchOutbox(s.metrics, s.work)
 	watchDatabase(s.metrics, s.db)
+	watchCache(s.metrics, s.shared.cache)
 	s.hasher = h
 	s.sweeper = apphousekeeping.NewSweeper(apphousekeeping.SweeperDeps{Work: s.work, Every: 10 * time.Minute, Now: now, Log: s.log})
 	work := s.work
@@ -151,6 +151,7 @@ func (s *service) assemble(ctx context.Context, words httpadapter.Words, hasher 
 			"migrations": steady(s.db.SchemaCurrent),
 			"keys":       func(context.Context) error { return parts.selfTest() },
 		},
+		Helps: s.shared.checks(),
 	})
 	return err
 }

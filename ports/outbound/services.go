@@ -142,20 +142,57 @@ type DeliveryError struct {
 // Error returns the class.
 func (e *DeliveryError) Error() string { return "mail not delivered: " + e.Class }
 
-// Revocations tells token caches what no longer counts. What it is told is
-// stored already.
+// Revocations tells token caches what no longer counts, once before it is
+// stored and once after: whoever has told both, and got no error, knows that no
+// cache answers with what was before. The first time is for those who die in
+// between, or never learn whether their change was stored.
 type Revocations interface {
-	// Propagate returns an error when a cache may go on believing, for its
-	// few seconds, what was revoked.
+	// Announce makes caches forget what r is about, and remember nothing of it
+	// for the seconds a change takes. A cache that is out of reach is left to
+	// Propagate.
+	Announce(ctx context.Context, r Revocation)
+	// Propagate is as Announce, for what is stored. It returns an error when a
+	// cache may go on believing, for its few seconds, what was revoked.
 	Propagate(ctx context.Context, r Revocation) error
 }
 
 // Revocation is what no longer counts: one session, or when that is "" all
-// sessions and access tokens of a principal but those of Kept.
+// sessions and access tokens of a principal but those of Kept, or when
+// Principal is "" those of everybody.
 type Revocation struct {
 	Principal principal.ID
 	Session   session.ID
 	Kept      session.ID
+}
+
+// Marks remembers for seconds what the access check has read, so that fewer
+// checks ask the database, which is the truth (faults §6.5). It may forget at
+// any time, never fails, and keeps no verdict: the check is the same on what it
+// recalls.
+type Marks interface {
+	Revocations
+	// Recall returns the mark of a session of a principal if one was read
+	// within the last few seconds. Else it returns a ticket for Remember.
+	Recall(ctx context.Context, of principal.ID, id session.ID, now time.Time) (Mark, Ticket, bool)
+	// Remember keeps what was read with a ticket, which had to be taken before.
+	// It keeps nothing if something was revoked since, or forgotten that was.
+	Remember(ctx context.Context, t Ticket, m Mark)
+}
+
+// Mark is what has to be so for an access token to count: its session is live
+// until the earlier instant, and its principal enabled and of this generation.
+type Mark struct {
+	ExpiresAt, Until time.Time
+	TokenGen         int
+}
+
+// Ticket is the right to remember what is read from now on. The zero value
+// gives none.
+type Ticket struct {
+	ID        string
+	Principal principal.ID
+	Session   session.ID
+	At        time.Time
 }
 
 // Observer watches use cases: one adapter logs them, one measures, one opens

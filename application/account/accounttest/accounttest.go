@@ -19,17 +19,30 @@ var _ outbound.Revocations = (*Caches)(nil)
 type Caches struct {
 	Fails error // what telling ends with
 
-	mu   sync.Mutex
-	told []outbound.Revocation
-	late bool
+	mu        sync.Mutex
+	announced []outbound.Revocation
+	told      []outbound.Revocation
+	late      bool
 }
 
-// Propagate implements [outbound.Revocations].
+// Announce implements [outbound.Revocations].
+func (c *Caches) Announce(ctx context.Context, r outbound.Revocation) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.announced = append(c.announced, r)
+	c.late = c.late || ctx.Err() != nil
+}
+
+// Propagate implements [outbound.Revocations], and fails when nobody announced
+// what it is told.
 func (c *Caches) Propagate(ctx context.Context, r outbound.Revocation) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.told = append(c.told, r)
 	c.late = c.late || ctx.Err() != nil
+	if !slices.Contains(c.announced, r) {
+		return fmt.Errorf("%+v was not announced, but %+v", r, c.announced)
+	}
 	return c.Fails
 }
 

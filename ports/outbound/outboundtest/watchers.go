@@ -21,11 +21,13 @@ func Revocations(t *testing.T, open func(*testing.T) outbound.Revocations) {
 		"everything":                 {Principal: "u1"},
 		"everything but one session": {Principal: "u1", Kept: "s1"},
 		"what nobody has heard of":   {Principal: "nobody", Session: "nothing"},
+		"everybody":                  {},
 	}
 	t.Run("ArePropagatedAgainAndAgain", func(t *testing.T) {
 		r := open(t)
 		for range 2 {
 			for what, told := range all {
+				r.Announce(t.Context(), told)
 				if err := r.Propagate(t.Context(), told); err != nil {
 					t.Errorf("Propagate %s = %v", what, err)
 				}
@@ -43,6 +45,7 @@ func Revocations(t *testing.T, open func(*testing.T) outbound.Revocations) {
 	})
 	t.Run("SurviveACallerWhoHungUp", func(t *testing.T) {
 		r := open(t)
+		r.Announce(hungUp(t), outbound.Revocation{Principal: "u1"})
 		_ = r.Propagate(hungUp(t), outbound.Revocation{Principal: "u1"}) // may fail, since it says so
 		if err := r.Propagate(t.Context(), outbound.Revocation{Principal: "u1"}); err != nil {
 			t.Errorf("Propagate for the next one = %v", err)
