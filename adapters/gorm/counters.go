@@ -148,25 +148,29 @@ func (s *safe) cooldownIndex(kind notice.Kind, normal string) []byte {
 
 type devices struct{ *conn }
 
-func (s *safe) deviceIndex(of principal.ID, device string) []byte {
-	return s.vault.Index("device", string(of)+"\x00"+device)
+// deviceIndexes are what stands for a device under every key, the current one
+// first: it is known under each, so that an exchange of keys makes nobody a
+// stranger.
+func (s *safe) deviceIndexes(of principal.ID, device string) [][]byte {
+	return s.vault.Indexes("device", string(of)+"\x00"+device)
 }
 
+// Mark marks a device under the current key.
 func (t devices) Mark(ctx context.Context, of principal.ID, device string, now, since time.Time) (known, ever bool, err error) {
-	key := t.deviceIndex(of, device)
+	keys := t.deviceIndexes(of, device)
 	err = t.atomically(ctx, func(c *conn) error {
 		rows, err := query[struct {
 			Same     bool
 			LastSeen instant
 		}](ctx, c, "read devices",
-			"SELECT key = ? AS same, last_seen FROM devices WHERE principal_id = ? ORDER BY 1 DESC LIMIT 1", key, string(of))
+			"SELECT key IN ? AS same, last_seen FROM devices WHERE principal_id = ? ORDER BY 1 DESC, 2 DESC LIMIT 1", blobs(keys), string(of))
 		if err != nil {
 			return err
 		}
 		ever = len(rows) == 1
 		known = ever && rows[0].Same && !rows[0].LastSeen.Before(at(since).Time)
 		_, err = c.exec(ctx, "mark device", "INSERT INTO devices (principal_id, key, last_seen) VALUES (?, ?, ?)"+
-			" ON CONFLICT (principal_id, key) DO UPDATE SET last_seen = excluded.last_seen", string(of), key, at(now))
+			" ON CONFLICT (principal_id, key) DO UPDATE SET last_seen = excluded.last_seen", string(of), keys[0], at(now))
 		return err
 	})
 	return known, ever, err

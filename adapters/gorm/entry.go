@@ -24,12 +24,13 @@ type lookRow struct {
 
 const lookQuery = "SELECT a.failures AS account_failures, a.last AS account_last, n.failures AS network_failures, n.last AS network_last, " +
 	principalColumns + " FROM (SELECT 1) one LEFT JOIN attempts a ON a.key = ? LEFT JOIN attempts n ON n.key = ?" +
-	" LEFT JOIN principals p ON p.email_idx = ?"
+	" LEFT JOIN principals p ON "
 
 func (t entry) Look(ctx context.Context, of throttle.Subject) (s throttle.State, p *principal.Principal, err error) {
 	account, network := attempts(t).keysOf(of)
-	r, err := take[lookRow](ctx, t.conn, "look for who signs in", lookQuery,
-		[]byte(account), []byte(network), t.emailIndex(of.Account))
+	where, args := t.whereEmail(of.Account)
+	r, err := take[lookRow](ctx, t.conn, "look for who signs in", lookQuery+where,
+		append([]any{[]byte(account), []byte(network)}, args...)...)
 	if err != nil {
 		return s, nil, err
 	}
@@ -168,7 +169,8 @@ WITH p AS MATERIALIZED (
 	UPDATE attempts SET failures = 0, last = NULL FROM p, (SELECT count(*) FROM a) afterwards WHERE key = ?
 )`, []byte(account), []byte(network))
 	}
-	device := t.deviceIndex(p.ID, in.Device)
+	known := t.deviceIndexes(p.ID, in.Device)
+	device := known[0]
 	q.add(`, d AS (
 	INSERT INTO devices (principal_id, key, last_seen) SELECT id, ?::bytea, ?::timestamptz FROM p
 	ON CONFLICT (principal_id, key) DO UPDATE SET last_seen = excluded.last_seen RETURNING xmax = 0 AS added
@@ -179,9 +181,11 @@ WITH p AS MATERIALIZED (
 			return nil, err
 		}
 		q.owe(n, `p, d
-	WHERE d.added AND (EXISTS (SELECT FROM devices e WHERE e.principal_id = p.id)
+	WHERE (d.added AND (EXISTS (SELECT FROM devices e WHERE e.principal_id = p.id)
 			OR p.xmin <> (SELECT xmin FROM principals e WHERE e.id = p.id))
-		OR EXISTS (SELECT FROM devices e WHERE e.principal_id = p.id AND e.key = ? AND e.last_seen < ?)`, device, at(in.Since))
+		OR EXISTS (SELECT FROM devices e WHERE e.principal_id = p.id AND e.key = ? AND e.last_seen < ?))
+		AND NOT EXISTS (SELECT FROM devices e WHERE e.principal_id = p.id AND e.key IN ? AND e.last_seen >= ?)`,
+			device, at(in.Since), blobs(known), at(in.Since))
 	}
 	return q, nil
 }
@@ -238,12 +242,12 @@ func (t entry) registerAtOnce(p principal.Snapshot, m *outbound.Mailing) (*parts
 	q := &parts{}
 	q.add(`
 WITH p AS (
-	INSERT INTO principals (id, kind, name, email, email_idx, email_verified, admin, disabled, password_hash, identities,
-		cred_version, token_gen, data_key, created_at, last_active, version)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	INSERT INTO principals (id, kind, name, email, email_idx, email_idx_next, email_verified, admin, disabled, password_hash,
+		identities, cred_version, token_gen, data_key, created_at, last_active, version)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT DO NOTHING RETURNING id
-)`, r.ID, r.Kind, r.Name, r.Email, r.EmailIdx, r.EmailVerified, r.Admin, r.Disabled, r.PasswordHash, r.Identities,
-		r.CredVersion, r.TokenGen, r.DataKey, r.CreatedAt, r.LastActive, r.Version)
+)`, r.ID, r.Kind, r.Name, r.Email, r.EmailIdx, r.EmailIdxNext, r.EmailVerified, r.Admin, r.Disabled, r.PasswordHash,
+		r.Identities, r.CredVersion, r.TokenGen, r.DataKey, r.CreatedAt, r.LastActive, r.Version)
 	return q, t.promiseAtOnce(q, k, m)
 }
 

@@ -67,7 +67,9 @@ func newVault(t testing.TB) *vault.Vault {
 			Material: key.NewMaterial(bytes.Repeat([]byte{fill}, 32)),
 		}
 	}
-	v, err := vault.New([]key.Opened{opened(key.Encryption, "A256GCM", 1)}, opened(key.BlindIndex, "HS256", 2))
+	index := opened(key.BlindIndex, "HS256", 2)
+	index.Slot = key.FirstSlot
+	v, err := vault.New([]key.Opened{opened(key.Encryption, "A256GCM", 1)}, []key.Opened{index}, nil)
 	must(t, err)
 	return v
 }

@@ -33,7 +33,9 @@ func crowded(t *testing.T) (url string) {
 			"cooldowns VALUES (x'00ff', '2028-02-29 12:00:00.1+00:00')", "cooldowns VALUES (x'ff', '2028-02-29 12:00:00+00:00')",
 			"attempts VALUES (x'80', 9223372036854775807, NULL)", "attempts VALUES (x'7f', -1, NULL)",
 			"meta VALUES ('', ''), ('Z', 'é'), ('a', '\\'), ('é', 'NULL')",
-			"keys VALUES ('B', 'signing', '', 'old', x'', '', '2028-02-29 12:00:00+00:00'), ('a', 'signing', '', 'old', x'00', '', '2028-02-29 12:00:00+00:00')",
+			"keys (id, purpose, algorithm, state, material, wrapper_id, created_at)" +
+				" VALUES ('B', 'signing', '', 'old', x'', '', '2028-02-29 12:00:00+00:00'), ('a', 'signing', '', 'old', x'00', '', '2028-02-29 12:00:00+00:00')",
+			"rotations VALUES ('r', '2028-02-29 12:00:00+00:00', NULL, '[]', 'é', '2028-02-29 12:00:00.5+00:00', 3)",
 		} {
 			_, err := db.ExecContext(ctx, "INSERT INTO "+rows)
 			must(t, err)
@@ -126,7 +128,8 @@ func TestAMoveFindsWhatDiffers(t *testing.T) {
 		"a changed value":   {"source", "UPDATE principals SET token_gen = token_gen + 1 WHERE id = 'u1'", "principals"},
 		"a changed instant": {"target", "UPDATE cooldowns SET until = until + interval '1 microsecond' WHERE key = '\\x00'", "cooldowns"},
 		"a row less":        {"target", "DELETE FROM keys WHERE id = 'B'", "keys"},
-		"a row more":        {"target", "INSERT INTO keys SELECT 'a0', purpose, algorithm, state, material, wrapper_id, created_at FROM keys WHERE id = 'a'", "keys"},
+		"a row more": {"target", "INSERT INTO keys (id, purpose, algorithm, state, material, wrapper_id, created_at)" +
+			" SELECT 'a0', purpose, algorithm, state, material, wrapper_id, created_at FROM keys WHERE id = 'a'", "keys"},
 		"a row less before": {"source", "DELETE FROM meta WHERE name = 'Z'", "meta"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -64,7 +64,7 @@ func itemRowOf(i onetime.Item) itemRow {
 }
 
 func (s *safe) sealAddress(k outbound.DataKey, i onetime.Item, to *itemRow) (err error) {
-	to.AddressIdx = s.itemIndex(i.Address.Normal())
+	to.AddressIdx = s.vault.Index(itemIndex, i.Address.Normal())
 	to.Address, err = s.sealText(k, itemField(i.Hash), i.Address.Typed())
 	return err
 }
@@ -73,7 +73,8 @@ func itemField(h onetime.Hash) outbound.Field {
 	return field("one_time", "address", hex.EncodeToString(h[:]))
 }
 
-func (s *safe) itemIndex(normal string) []byte { return s.vault.Index("one_time.address", normal) }
+// itemIndex is the use of the hashes of addresses that items prove.
+const itemIndex = "one_time.address"
 
 type foundRow struct {
 	Item    itemRow `gorm:"embedded"`
@@ -122,8 +123,8 @@ func (t oneTime) Void(ctx context.Context, of principal.ID, kind onetime.Kind, k
 	query := "UPDATE one_time SET voided_at = ? WHERE principal_id = ? AND kind = ?" + usable
 	args := []any{at(now), string(of), string(kind), at(now)}
 	if keep != "" {
-		query += " AND (address_idx IS NULL OR address_idx <> ?)"
-		args = append(args, t.itemIndex(keep))
+		query += " AND (address_idx IS NULL OR address_idx NOT IN ?)"
+		args = append(args, blobs(t.vault.Indexes(itemIndex, keep)))
 	}
 	_, err := t.exec(ctx, "void one-time items", query, args...)
 	return err

@@ -19,6 +19,7 @@ type principalRow struct {
 	Name          string
 	Email         []byte
 	EmailIdx      []byte
+	EmailIdxNext  []byte
 	EmailVerified bool
 	Admin         bool
 	Disabled      bool
@@ -67,8 +68,9 @@ func (t principals) ByID(ctx context.Context, id principal.ID) (*principal.Princ
 }
 
 func (t principals) ByEmail(ctx context.Context, normal string) (*principal.Principal, error) {
+	where, args := t.whereEmail(normal)
 	r, err := take[principalRow](ctx, t.conn, "load principal by address",
-		t.locking("SELECT "+principalColumns+" FROM principals p WHERE p.email_idx = ?"), t.emailIndex(normal))
+		t.locking("SELECT "+principalColumns+" FROM principals p WHERE "+where), args...)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +176,22 @@ func (t principals) EnabledAdmins(ctx context.Context) ([]principal.ID, error) {
 		t.locking("SELECT p.id FROM principals p WHERE p.admin AND NOT p.disabled ORDER BY p.id"))
 }
 
-func (s *safe) emailIndex(normal string) []byte { return s.vault.Index("email", normal) }
+// emailSlots returns what stands for an address in email_idx and
+// email_idx_next: each is NULL unless a key has that slot.
+func (s *safe) emailSlots(normal string) (idx, next []byte) { return s.vault.Slots("email", normal) }
+
+// whereEmail finds the principal p of an address by whatever key it is indexed
+// under.
+func (s *safe) whereEmail(normal string) (condition string, args []any) {
+	idx, next := s.emailSlots(normal)
+	switch {
+	case next == nil:
+		return "p.email_idx = ?", []any{idx}
+	case idx == nil:
+		return "p.email_idx_next = ?", []any{next}
+	}
+	return "(p.email_idx = ? OR p.email_idx_next = ?)", []any{idx, next}
+}
 
 func (s *safe) rowOf(p principal.Snapshot, k outbound.DataKey) (principalRow, error) {
 	identities, err := json.Marshal(p.Identities)
@@ -190,7 +207,7 @@ func (s *safe) rowOf(p principal.Snapshot, k outbound.DataKey) (principalRow, er
 	if p.Email.IsZero() {
 		return r, nil
 	}
-	r.EmailIdx = s.emailIndex(p.Email.Normal())
+	r.EmailIdx, r.EmailIdxNext = s.emailSlots(p.Email.Normal())
 	r.Email, err = s.sealText(k, field("principals", "email", r.ID), p.Email.Typed())
 	return r, err
 }

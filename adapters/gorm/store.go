@@ -79,7 +79,8 @@ func (st *Store) inside(tx *gorm.DB, lock bool) *conn {
 func stores(c *conn) outbound.Stores {
 	return outbound.Stores{
 		Principals: principals{c}, Sessions: sessions{c}, OneTime: oneTime{c}, Outbox: outbox{c},
-		Attempts: attempts{c}, Cooldowns: cooldowns{c}, Devices: devices{c}, Keys: keys{c}, Restores: restores{c}, Entry: entry{c},
+		Attempts: attempts{c}, Cooldowns: cooldowns{c}, Devices: devices{c}, Keys: keys{c}, Rotations: rotations{c},
+		Rekeying: rekeying{c}, Restores: restores{c}, Entry: entry{c},
 	}
 }
 
@@ -131,6 +132,15 @@ type blob []byte
 
 // Value implements [driver.Valuer].
 func (b blob) Value() (driver.Value, error) { return []byte(b), nil }
+
+// blobs are a list of such values.
+func blobs(list [][]byte) []blob {
+	out := make([]blob, len(list))
+	for i, b := range list {
+		out[i] = b
+	}
+	return out
+}
 
 func values(args []any) []any {
 	out := slices.Clone(args)

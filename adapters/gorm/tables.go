@@ -23,6 +23,7 @@ type table struct {
 var tables = []table{
 	{name: "meta", key: []string{"name"}},
 	{name: "keys", key: []string{"id"}},
+	{name: "rotations", key: []string{"id"}},
 	{name: "principals", key: []string{"id"}},
 	{name: "identities", key: []string{"provider", "subject"}},
 	{name: "sessions", key: []string{"id"}},

@@ -15,6 +15,8 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"slices"
+	"sync/atomic"
 
 	"github.com/lestrrat-go/jwx/v2/jws"
 	"github.com/maypok86/otter/v2"
@@ -47,14 +49,19 @@ const maxSize = 4096
 // remembered is how many tokens are kept in mind.
 const remembered = 8192
 
-// Tokens mints and verifies tokens with one set of keys. For other keys make
-// another one.
+// Tokens mints and verifies tokens. Its keys can be exchanged while it is in
+// use: every call works with those there were when it began.
 type Tokens struct {
 	issuer, audience string
-	ring             map[string]entry
-	current          entry
-	public           []token.PublicKey
+	ring             atomic.Pointer[ring]
 	known            *otter.Cache[digest, verdict]
+}
+
+// ring is a set of keys. It never changes.
+type ring struct {
+	entries map[string]entry // by kid
+	current entry
+	public  []token.PublicKey
 }
 
 // entry is a key of the ring.
@@ -70,8 +77,8 @@ func New(c Config) (*Tokens, error) {
 	if c.Issuer == "" || c.Audience == "" {
 		return nil, errors.New("tokens need an issuer and an audience")
 	}
-	t := &Tokens{issuer: c.Issuer, audience: c.Audience, ring: make(map[string]entry, len(c.Keys))}
-	if err := t.load(c.Keys); err != nil {
+	t := &Tokens{issuer: c.Issuer, audience: c.Audience}
+	if err := t.Load(c.Keys); err != nil {
 		return nil, err
 	}
 	known, err := otter.New(&otter.Options[digest, verdict]{
@@ -85,8 +92,20 @@ func New(c Config) (*Tokens, error) {
 	return t, nil
 }
 
+// Load makes these the keys of t, or says which one is no good and leaves those
+// it has. A token of a key that is not among them is good no more, whether it
+// was seen before or not.
+func (t *Tokens) Load(keys []key.Opened) error {
+	r, err := newRing(keys)
+	if err != nil {
+		return err
+	}
+	t.ring.Store(r)
+	return nil
+}
+
 // PublicKeys implements [outbound.KeySet], in the order of the configuration.
-func (t *Tokens) PublicKeys() []token.PublicKey { return append([]token.PublicKey{}, t.public...) }
+func (t *Tokens) PublicKeys() []token.PublicKey { return slices.Clone(t.ring.Load().public) }
 
 // audienceOf returns the audience of a kind, or "" if that is no kind.
 func (t *Tokens) audienceOf(k token.Kind) string {

@@ -41,6 +41,13 @@ func remembering(t *testing.T) (*Tokens, secret.Text, token.Claims) {
 	return a, s, c
 }
 
+// forgetKeys leaves ids in the ring, with which nothing can be checked.
+func forgetKeys(t *Tokens) {
+	for kid := range t.ring.Load().entries {
+		t.ring.Load().entries[kid] = entry{}
+	}
+}
+
 func TestRemembersWhatItAcceptedAndNothingElse(t *testing.T) {
 	a, s, c := remembering(t)
 	a.known.InvalidateAll() // as another replica
@@ -73,7 +80,7 @@ func TestASecondLookAsksForNoSignature(t *testing.T) {
 	if _, err := a.Verify(s, token.Refresh, c.IssuedAt); err != nil {
 		t.Fatal(err)
 	}
-	clear(a.ring)
+	forgetKeys(a)
 	if _, err := a.Verify(s, token.Refresh, c.IssuedAt); err != nil {
 		t.Errorf("Verify of a token that is remembered = %v", err)
 	}
@@ -81,7 +88,7 @@ func TestASecondLookAsksForNoSignature(t *testing.T) {
 
 func TestWhatWasMintedHereAsksForNoSignature(t *testing.T) {
 	a, s, c := remembering(t)
-	clear(a.ring)
+	forgetKeys(a)
 	if _, err := a.Verify(s, token.Refresh, c.IssuedAt); err != nil {
 		t.Errorf("Verify of a token minted here = %v", err)
 	}

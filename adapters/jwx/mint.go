@@ -53,10 +53,12 @@ func (t *Tokens) mint(k token.Kind, c token.Claims) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("encode claims: %w", err)
 	}
-	minted, err := t.current.sign(k, payload)
+	e := t.ring.Load().current
+	minted, err := e.sign(k, payload)
 	if err != nil {
 		return "", fmt.Errorf("sign token: %w", err)
 	}
+	v.kid = e.kid
 	t.known.Set(digestOf(minted), v)
 	return minted, nil
 }

@@ -31,31 +31,31 @@ var (
 // kids is what an id of a key looks like: no path, no URL, nothing to escape.
 var kids = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// load fills the ring. A mixed ring is the root of key confusion, so one bad
+// newRing makes a ring. A mixed one is the root of key confusion, so one bad
 // key refuses all of them.
-func (t *Tokens) load(keys []key.Opened) error {
-	current := 0
+func newRing(keys []key.Opened) (*ring, error) {
+	r, current := &ring{entries: make(map[string]entry, len(keys)), public: []token.PublicKey{}}, 0
 	for _, k := range keys {
 		e, err := entryOf(k)
 		if err != nil {
-			return fmt.Errorf("signing key %q: %w", k.ID, err)
+			return nil, fmt.Errorf("signing key %q: %w", k.ID, err)
 		}
-		if _, taken := t.ring[e.kid]; taken {
-			return fmt.Errorf("signing key %q: it is there twice", k.ID)
+		if _, taken := r.entries[e.kid]; taken {
+			return nil, fmt.Errorf("signing key %q: it is there twice", k.ID)
 		}
 		p, err := publicOf(e)
 		if err != nil {
-			return fmt.Errorf("signing key %q: %w", k.ID, err)
+			return nil, fmt.Errorf("signing key %q: %w", k.ID, err)
 		}
-		t.ring[e.kid], t.public = e, append(t.public, p)
+		r.entries[e.kid], r.public = e, append(r.public, p)
 		if k.State == key.Current {
-			t.current, current = e, current+1
+			r.current, current = e, current+1
 		}
 	}
 	if current != 1 {
-		return fmt.Errorf("%d signing keys are current, want 1", current)
+		return nil, fmt.Errorf("%d signing keys are current, want 1", current)
 	}
-	return nil
+	return r, nil
 }
 
 // entryOf checks k. Its errors have no cause: a parser's might quote the key.

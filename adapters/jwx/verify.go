@@ -26,6 +26,7 @@ func digestOf(token string) digest { return sha256.Sum256([]byte(token)) }
 // verdict is what is known of a token that is ours and readable. Whether its
 // time has come, or gone, is asked every time.
 type verdict struct {
+	kid       string // the key that signed it
 	kind      token.Kind
 	claims    token.Claims
 	notBefore time.Time
@@ -39,11 +40,14 @@ func (t *Tokens) Verify(s secret.Text, k token.Kind, now time.Time) (token.Claim
 	if len(text) > maxSize { // before anything else looks at it
 		return token.Claims{}, outbound.ErrTokenInvalid
 	}
-	d := digestOf(text)
+	d, r := digestOf(text), t.ring.Load()
 	v, known := t.known.GetIfPresent(d)
+	if known {
+		_, known = r.entries[v.kid] // else its key was killed
+	}
 	if !known {
 		var ok bool
-		if v, ok = t.read(text, k); !ok {
+		if v, ok = t.read(r, text, k); !ok {
 			return token.Claims{}, outbound.ErrTokenInvalid
 		}
 	}
@@ -67,12 +71,12 @@ func own(c token.Claims) token.Claims {
 
 // read does all of the verification that does not depend on the time. Nothing
 // of the payload is looked at before its signature has been checked.
-func (t *Tokens) read(text string, k token.Kind) (verdict, bool) {
+func (t *Tokens) read(r *ring, text string, k token.Kind) (verdict, bool) {
 	p, ok := split(text)
 	if !ok {
 		return verdict{}, false
 	}
-	e, ok := t.keyOf(p.header, k)
+	e, ok := r.keyOf(p.header, k)
 	if !ok || e.alg == es256 && !isLowS(p.signature) {
 		return verdict{}, false
 	}
@@ -80,19 +84,21 @@ func (t *Tokens) read(text string, k token.Kind) (verdict, bool) {
 	if err != nil {
 		return verdict{}, false
 	}
-	return t.claims(payload, k)
+	v, ok := t.claims(payload, k)
+	v.kid = e.kid
+	return v, ok
 }
 
 // keyOf returns the key a token of kind k is signed with, if its header is
 // exactly one of ours: then no jwk, jku, x5u, x5c, crit, b64, cty or zip can be
 // in it, whatever a parser would make of them. kid is a stranger's text and
 // asks nothing but the ring.
-func (t *Tokens) keyOf(header []byte, k token.Kind) (entry, bool) {
+func (r *ring) keyOf(header []byte, k token.Kind) (entry, bool) {
 	h, ok := objectOf(header)
 	if !ok || len(h) != 3 {
 		return entry{}, false
 	}
-	e, ok := t.ring[h.text("kid")]
+	e, ok := r.entries[h.text("kid")]
 	return e, ok && h.text("alg") == e.alg && h.text("typ") == string(k)
 }
 

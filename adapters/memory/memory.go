@@ -102,7 +102,8 @@ func (d alone) write(ctx context.Context, fn func(*state) error) error { return 
 func stores(d data) outbound.Stores {
 	return outbound.Stores{
 		Principals: principals{d}, Sessions: sessions{d}, OneTime: oneTime{d}, Outbox: outbox{d},
-		Attempts: attempts{d}, Cooldowns: cooldowns{d}, Devices: devices{d}, Keys: keys{d}, Restores: restores{d}, Entry: entry{d},
+		Attempts: attempts{d}, Cooldowns: cooldowns{d}, Devices: devices{d}, Keys: keys{d}, Rotations: rotations{d},
+		Rekeying: rekeying{d}, Restores: restores{d}, Entry: entry{d},
 	}
 }
 
@@ -119,6 +120,7 @@ type state struct {
 	cooldowns  table[cooldownKey, time.Time]
 	devices    table[deviceKey, time.Time]
 	keys       table[string, key.Wrapped]
+	rotations  table[string, rotation]
 	epoch      int
 }
 
@@ -126,7 +128,7 @@ func (s *state) fork() *state {
 	return &state{
 		s.principals.shared(), s.addresses.shared(), s.sessions.shared(), s.graces.shared(), s.items.shared(),
 		s.outbox.shared(), s.counters.shared(), s.cooldowns.shared(), s.devices.shared(), s.keys.shared(),
-		s.epoch,
+		s.rotations.shared(), s.epoch,
 	}
 }
 

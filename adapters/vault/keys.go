@@ -85,9 +85,13 @@ func (k kek) bind(owner string) []byte {
 // open unwraps k.
 func (v *Vault) open(k outbound.DataKey) (dataKey, error) {
 	format, i, rest, ok := cut(k.Wrapped)
-	e, known := v.keks[i]
+	if !ok {
+		return dataKey{}, errBroken
+	}
+	e, known := v.ring.Load().keks[i]
 	switch {
-	case !ok || !known:
+	case !known:
+		v.unknown()
 		return dataKey{}, errBroken
 	case format == random:
 		return e.unwrap(k.Owner, rest)
@@ -104,11 +108,14 @@ func (v *Vault) openFor(k outbound.DataKey, sealed []byte) (dataKey, error) {
 	if err != nil || k.Owner != "" {
 		return d, err
 	}
-	_, i, _, _ := cut(sealed)
-	for _, e := range v.keks {
-		if e.shared.id == i {
+	_, i, _, ok := cut(sealed)
+	for _, e := range v.ring.Load().keks {
+		if ok && e.shared.id == i {
 			return e.shared, nil
 		}
+	}
+	if ok {
+		v.unknown()
 	}
 	return dataKey{}, errBroken
 }

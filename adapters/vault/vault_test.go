@@ -23,7 +23,13 @@ func kek(id string, state key.State) key.Opened {
 	return opened(id, key.Encryption, "A256GCM", state)
 }
 
-func index(id string) key.Opened { return opened(id, key.BlindIndex, "HS256", key.Current) }
+func index(id string) key.Opened { return indexIn(id, key.Current, key.FirstSlot) }
+
+func indexIn(id string, state key.State, s key.Slot) key.Opened {
+	k := opened(id, key.BlindIndex, "HS256", state)
+	k.Slot = s
+	return k
+}
 
 // opened returns a key whose material depends on its id and purpose alone.
 func opened(id string, p key.Purpose, algorithm string, state key.State) key.Opened {
@@ -34,7 +40,7 @@ func opened(id string, p key.Purpose, algorithm string, state key.State) key.Ope
 
 func open(t testing.TB, keks ...key.Opened) *vault.Vault {
 	t.Helper()
-	v, err := vault.New(keks, index("i1"))
+	v, err := vault.New(keks, []key.Opened{index("i1")}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +49,7 @@ func open(t testing.TB, keks ...key.Opened) *vault.Vault {
 
 func TestVault(t *testing.T) {
 	outboundtest.Vault(t, func(t *testing.T) outbound.Vault {
-		v, err := vault.New([]key.Opened{kek(rand.Text(), key.Current)}, index(rand.Text()))
+		v, err := vault.New([]key.Opened{kek(rand.Text(), key.Current)}, []key.Opened{index(rand.Text())}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,24 +151,28 @@ func TestRefusesKeysThatAreNoGood(t *testing.T) {
 		fn(&k)
 		return k
 	}
-	for why, c := range map[string]struct {
-		keks  []key.Opened
-		index key.Opened
-	}{
-		"no KEK":              {nil, idx},
-		"no current KEK":      {[]key.Opened{kek("k1", key.Retired)}, idx},
-		"two current KEKs":    {[]key.Opened{good, kek("k2", key.Current)}, idx},
-		"one KEK twice":       {[]key.Opened{good, kek("k1", key.Retired)}, idx},
-		"a KEK without id":    {[]key.Opened{kek("", key.Current)}, idx},
-		"a short KEK":         {[]key.Opened{change(good, func(k *key.Opened) { k.Material = key.NewMaterial(k.Material.Bytes()[:31]) })}, idx},
-		"a KEK with HS256":    {[]key.Opened{change(good, func(k *key.Opened) { k.Algorithm = "HS256" })}, idx},
-		"a signing key":       {[]key.Opened{change(good, func(k *key.Opened) { k.Purpose = key.Signing })}, idx},
-		"a KEK as index":      {[]key.Opened{good}, good},
-		"an index as KEK":     {[]key.Opened{idx}, idx},
-		"a long index key":    {[]key.Opened{good}, change(idx, func(k *key.Opened) { k.Material = key.NewMaterial(append(k.Material.Bytes(), 0)) })},
-		"no index key at all": {[]key.Opened{good}, key.Opened{}},
+	idx2 := func(state key.State, s key.Slot) key.Opened { return indexIn("i2", state, s) }
+	for why, c := range map[string]struct{ keks, indexes []key.Opened }{
+		"no KEK":                         {nil, []key.Opened{idx}},
+		"no current KEK":                 {[]key.Opened{kek("k1", key.Retired)}, []key.Opened{idx}},
+		"two current KEKs":               {[]key.Opened{good, kek("k2", key.Current)}, []key.Opened{idx}},
+		"one KEK twice":                  {[]key.Opened{good, kek("k1", key.Retired)}, []key.Opened{idx}},
+		"a KEK without id":               {[]key.Opened{kek("", key.Current)}, []key.Opened{idx}},
+		"a short KEK":                    {[]key.Opened{change(good, func(k *key.Opened) { k.Material = key.NewMaterial(k.Material.Bytes()[:31]) })}, []key.Opened{idx}},
+		"a KEK with HS256":               {[]key.Opened{change(good, func(k *key.Opened) { k.Algorithm = "HS256" })}, []key.Opened{idx}},
+		"a signing key":                  {[]key.Opened{change(good, func(k *key.Opened) { k.Purpose = key.Signing })}, []key.Opened{idx}},
+		"a KEK as index":                 {[]key.Opened{good}, []key.Opened{good}},
+		"an index as KEK":                {[]key.Opened{idx}, []key.Opened{idx}},
+		"a long index key":               {[]key.Opened{good}, []key.Opened{change(idx, func(k *key.Opened) { k.Material = key.NewMaterial(append(k.Material.Bytes(), 0)) })}},
+		"no index key at all":            {[]key.Opened{good}, nil},
+		"no current index key":           {[]key.Opened{good}, []key.Opened{idx2(key.Next, key.FirstSlot)}},
+		"two current index keys":         {[]key.Opened{good}, []key.Opened{idx, idx2(key.Current, key.SecondSlot)}},
+		"one slot of two keys":           {[]key.Opened{good}, []key.Opened{idx, idx2(key.Next, key.FirstSlot)}},
+		"a current index without a slot": {[]key.Opened{good}, []key.Opened{idx2(key.Current, key.NoSlot)}},
+		"a next index without a slot":    {[]key.Opened{good}, []key.Opened{idx, idx2(key.Next, key.NoSlot)}},
+		"a third slot":                   {[]key.Opened{good}, []key.Opened{idx, idx2(key.Next, 3)}},
 	} {
-		v, err := vault.New(c.keks, c.index)
+		v, err := vault.New(c.keks, c.indexes, nil)
 		if v != nil || err == nil || strings.Contains(err.Error(), string(good.Material.Bytes())) {
 			t.Errorf("New with %s = %v", why, err)
 		}

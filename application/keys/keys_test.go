@@ -54,6 +54,11 @@ func (s *safe) Unwrap(_ context.Context, w key.Wrapped) (key.Material, error) {
 	return key.NewMaterial(m), nil
 }
 
+func (s *safe) Rewrap(ctx context.Context, w key.Wrapped) (key.Wrapped, error) {
+	_, err := s.Unwrap(ctx, w)
+	return w, err
+}
+
 // world is an empty store beside a safe.
 type world struct {
 	work *passwordtest.Work
@@ -110,6 +115,24 @@ func TestEveryPurposeGetsACurrentKeyOnce(t *testing.T) {
 	}
 }
 
+// Born together, they are in every key set that is ever published.
+func TestTheFirstSigningKeysAreOfOneAge(t *testing.T) {
+	w := newWorld()
+	check(t, w.keeper().Ensure(t.Context()))
+	ring := key.Ring{}
+	for _, k := range w.stored(t) {
+		ring = append(ring, k.Key)
+	}
+	current, _ := ring.In(key.Signing, key.Current)
+	next, ok := ring.In(key.Signing, key.Next)
+	if !ok || next.ID == current.ID || key.SignsFrom(current, next).After(noon) {
+		t.Errorf("current %+v, next %+v", current, next)
+	}
+	if index, _ := ring.In(key.BlindIndex, key.Current); index.Slot != key.FirstSlot {
+		t.Errorf("the first blind-index key has slot %d", index.Slot)
+	}
+}
+
 func TestLoadOpensEveryKey(t *testing.T) {
 	w := newWorld()
 	w.add(t, "b", key.Signing, key.Retired)
@@ -163,7 +186,7 @@ func TestReplicasThatStartAtOnceShareTheirKeys(t *testing.T) {
 	}
 	all.Wait()
 	for _, keys := range loaded {
-		if len(keys) != len(key.Purposes()) {
+		if len(keys) != len(key.Purposes())+1 { // the next signing key
 			t.Fatalf("a replica has %d keys", len(keys))
 		}
 		for i := range keys {
@@ -180,7 +203,7 @@ func TestEnsurePassesFailuresOn(t *testing.T) {
 		w.work.FailAt, w.work.Err = n, fault.New(fault.DatabaseFailure)
 		err := w.keeper().Ensure(t.Context())
 		if err == nil {
-			if n-1 != 5 { // look, three keys, look again
+			if n-1 != 6 { // look, four keys, look again
 				t.Errorf("%d calls could fail", n-1)
 			}
 			break
@@ -208,7 +231,7 @@ func TestEnsureGivesUp(t *testing.T) {
 		NewID: func() string { return "taken" },
 	})
 	w.add(t, "taken", key.Signing, key.Retired)
-	if err := k.Ensure(t.Context()); err == nil || !strings.Contains(err.Error(), "encryption") {
+	if err := k.Ensure(t.Context()); err == nil || !strings.Contains(err.Error(), "signing") {
 		t.Errorf("Ensure = %v", err)
 	}
 }

@@ -288,7 +288,9 @@ func newVault(t *testing.T) *vault.Vault {
 			Material: key.NewMaterial(make([]byte, 32)),
 		}
 	}
-	v, err := vault.New([]key.Opened{opened(key.Encryption, "A256GCM")}, opened(key.BlindIndex, "HS256"))
+	index := opened(key.BlindIndex, "HS256")
+	index.Slot = key.FirstSlot
+	v, err := vault.New([]key.Opened{opened(key.Encryption, "A256GCM")}, []key.Opened{index}, nil)
 	must(t, err)
 	return v
 }

@@ -34,6 +34,7 @@ import (
 	appregistration "gatehouse/application/registration"
 	appsession "gatehouse/application/session"
 	"gatehouse/domain/client"
+	"gatehouse/domain/key"
 	"gatehouse/domain/limit"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/session"
@@ -201,7 +202,14 @@ type parts struct {
 
 func newParts(f *foundation, base string, work outbound.UnitOfWork, h outbound.Hasher) (p parts, err error) {
 	p = parts{work: work, vault: f.vault, hasher: h}
-	p.tokens, err = jwxadapter.New(jwxadapter.Config{Issuer: base, Audience: f.cfg.audience(base), Keys: f.signing})
+	err = f.ring.Use(func(keys []key.Opened) (err error) {
+		signing := of(keys, key.Signing)
+		if p.tokens != nil {
+			return p.tokens.Load(signing)
+		}
+		p.tokens, err = jwxadapter.New(jwxadapter.Config{Issuer: base, Audience: f.cfg.audience(base), Keys: signing})
+		return err
+	})
 	if err != nil {
 		return p, fmt.Errorf("signing keys: %w", err)
 	}

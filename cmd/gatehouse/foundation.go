@@ -39,14 +39,15 @@ func newSecret() secret.Text {
 
 // foundation is what serving and operating both stand on.
 type foundation struct {
-	cfg     settings
-	log     *slog.Logger
-	db      *gormadapter.DB
-	vault   outbound.Vault
-	work    outbound.UnitOfWork
-	signing []key.Opened
-	shared  shared
-	fresh   bool // there were no keys, so nothing was there before
+	cfg    settings
+	log    *slog.Logger
+	db     *gormadapter.DB
+	vault  *vaultadapter.Vault
+	work   outbound.UnitOfWork
+	keeper *appkeys.Keeper
+	ring   *appkeys.Ring
+	shared shared
+	fresh  bool // there were no keys, so nothing was there before
 }
 
 // lay opens the data folder, the database and the keys, in this order.
@@ -105,25 +106,44 @@ func (f *foundation) openKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	keeper := appkeys.NewKeeper(appkeys.KeeperDeps{
+	f.keeper = appkeys.NewKeeper(appkeys.KeeperDeps{
 		Work:    work,
 		Maker:   jwxadapter.KeyMaker{SigningAlgorithm: f.cfg.Tokens.Algorithm},
 		Wrapper: master, Now: now, NewID: rand.Text,
 	})
-	if err := keeper.Ensure(ctx); err != nil {
+	f.ring = appkeys.NewRing(appkeys.RingDeps{Keeper: f.keeper, Every: ringEvery, Now: now, Log: f.log})
+	if err := f.keeper.Ensure(ctx); err != nil {
 		return err
 	}
-	ring, err := keeper.Load(ctx)
-	if err != nil {
+	if err := f.ring.Reload(ctx); err != nil {
 		return err
 	}
-	of := map[key.Purpose][]key.Opened{}
-	for _, k := range ring {
-		of[k.Purpose] = append(of[k.Purpose], k)
+	return f.ring.Use(f.openVault)
+}
+
+// ringEvery is how soon a process notices that keys were exchanged. One that was
+// killed is gone everywhere within 10 seconds (faults §9.6).
+const ringEvery = 2 * time.Second
+
+// openVault makes the vault of the first keys it gets, and gives it those that
+// follow.
+func (f *foundation) openVault(keys []key.Opened) (err error) {
+	keks, indexes := of(keys, key.Encryption), of(keys, key.BlindIndex)
+	if f.vault != nil {
+		return f.vault.Load(keks, indexes)
 	}
-	f.signing = of[key.Signing]
-	f.vault, err = vaultadapter.New(of[key.Encryption], of[key.BlindIndex][0]) // there is one: Ensure has seen to it
+	f.vault, err = vaultadapter.New(keks, indexes, f.ring.Poke)
 	return err
+}
+
+// of returns the keys of one purpose.
+func of(keys []key.Opened, p key.Purpose) (some []key.Opened) {
+	for _, k := range keys {
+		if k.Purpose == p {
+			some = append(some, k)
+		}
+	}
+	return some
 }
 
 // openMaster returns the master key. In development it makes one, unless there

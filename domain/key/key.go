@@ -37,7 +37,30 @@ type Key struct {
 	Purpose   Purpose
 	Algorithm string // ES256 or EdDSA, A256GCM, HS256
 	State     State
+	Slot      Slot // of an index of addresses; only blind-index keys have one
 	CreatedAt time.Time
+	DueAt     time.Time // from when on a next key is to be the current one; zero until that is wanted
+	RetiredAt time.Time // zero unless it is retired
+}
+
+// Slot is one of the two places of a row in which an address is indexed, each
+// under one key. While a key takes over from another, both are filled and
+// searched, so that no look-up depends on how far that is.
+type Slot int
+
+// The slots. A key without one indexes no addresses (any more).
+const (
+	NoSlot Slot = iota
+	FirstSlot
+	SecondSlot
+)
+
+// Other returns the slot that s is not.
+func (s Slot) Other() Slot {
+	if s == FirstSlot {
+		return SecondSlot
+	}
+	return FirstSlot
 }
 
 // Wrapped is a key as it is stored: readable only with the key it was wrapped

@@ -81,6 +81,9 @@ type KeyWrapper interface {
 	// Unwrap fails when w was wrapped for another key, under another wrapping
 	// key, or was tampered with.
 	Unwrap(ctx context.Context, w key.Wrapped) (key.Material, error)
+	// Rewrap returns w wrapped under the wrapping key as it is now, or w itself
+	// if it is already. It fails as Unwrap does.
+	Rewrap(ctx context.Context, w key.Wrapped) (key.Wrapped, error)
 }
 
 // Field names the place of a sealed value. What was sealed for one place
@@ -105,9 +108,23 @@ type Vault interface {
 	Open(k DataKey, f Field, sealed []byte) ([]byte, error)
 	// Shared is the data key of what belongs to nobody.
 	Shared() DataKey
+	// Rewrap returns the same data key under the current encryption key, or k
+	// itself if it is under that one. Shared data keys are not wrapped.
+	Rewrap(k DataKey) (DataKey, error)
 	// Index returns a keyed hash of text: equal texts have equal ones, and
 	// nothing else can be told. use separates the hashes of different uses.
 	Index(use, text string) []byte
+	// Indexes returns the hashes of text under every index key there is, that
+	// of Index first: what was written before keys were exchanged, or is by a
+	// replica that is a moment ahead, is under another one.
+	Indexes(use, text string) [][]byte
+	// Slots returns the hashes that belong into the two slots of an index of
+	// addresses, nil for a slot that no key has. Equal texts are found by
+	// either.
+	Slots(use, text string) (first, second []byte)
+	// Filling is the slot of the next index key or, if there is none, of the
+	// current one.
+	Filling() key.Slot
 }
 
 // Buckets limits requests (contract §1.3).

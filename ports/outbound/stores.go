@@ -186,12 +186,73 @@ type Devices interface {
 
 // Keys stores the keys of the service, wrapped.
 type Keys interface {
-	// All lists every key, oldest first, ties by id.
+	// All lists every key, oldest first, ties by id. One statement, which every
+	// replica asks all the time.
 	All(ctx context.Context) ([]key.Wrapped, error)
-	// Add returns ErrTaken when the id is in use, or when the purpose has a
-	// current key already and k is to be one: of any number of replicas that
-	// start at once, one makes the keys.
+	// Add returns ErrTaken when the id is in use, when the purpose has a
+	// current or a next key already and k is to be one, or when the slot is
+	// another key's: of any number of replicas that start at once, one makes
+	// the keys.
 	Add(ctx context.Context, k key.Wrapped) error
+	// Change stores in which state k is now, its slot, and the instants that go
+	// with it. It returns ErrStale unless it was in the state from, and
+	// ErrTaken as Add does.
+	Change(ctx context.Context, k key.Key, from key.State) error
+	// Rewrap replaces the wrapping of a key. It returns ErrStale when the
+	// stored one is not old any more.
+	Rewrap(ctx context.Context, old, anew key.Wrapped) error
+	// Remove forgets a key for good. It returns ErrNotFound when there is none.
+	Remove(ctx context.Context, id string) error
+}
+
+// Rotations stores exchanges of keys. At most one runs.
+type Rotations interface {
+	// Latest returns the one that was started last, or ErrNotFound.
+	Latest(ctx context.Context) (key.Rotation, error)
+	// Start stores a new one. It returns ErrTaken while another one runs: of
+	// any number of callers at once, one starts it.
+	Start(ctx context.Context, r key.Rotation) error
+	// Claim leases the one that runs to owner until the given instant. It
+	// returns ErrNotFound when none runs, and ErrTaken while somebody else has
+	// the lease: of any number of callers at once, one gets it.
+	Claim(ctx context.Context, owner string, now, until time.Time) (RotationClaim, error)
+	// Save stores how far the rotation of a claim is, and makes the lease end
+	// at until. It returns ErrStale when the lease has passed to somebody else
+	// or the rotation is finished. Within a transaction nobody else can claim
+	// it until that ends.
+	Save(ctx context.Context, c RotationClaim, until time.Time) error
+}
+
+// RotationClaim is a leased rotation.
+type RotationClaim struct {
+	Rotation key.Rotation
+	Owner    string
+	Fence    int // of the lease; raised by every claim
+}
+
+// Rekeying brings what is stored under the keys of now, in batches, in the
+// order of principals' ids. Repeating a batch does no harm, and neither does
+// whatever else is written meanwhile. Records that cannot be read stay as they
+// are, and count as failed.
+type Rekeying interface {
+	// Count returns how many data keys and how many addresses there are.
+	Count(ctx context.Context) (dataKeys, addresses int, err error)
+	// Rewrap looks at the next limit data keys, and wraps those anew that are
+	// not under the current encryption key.
+	Rewrap(ctx context.Context, after principal.ID, limit int) (Batch, error)
+	// Reindex looks at the next limit addresses, and indexes those anew that
+	// are not under the next blind-index key or, if there is none, the current
+	// one.
+	Reindex(ctx context.Context, after principal.ID, limit int) (Batch, error)
+	// Clear empties the next limit slots that no blind-index key has any more.
+	Clear(ctx context.Context, after principal.ID, limit int) (Batch, error)
+}
+
+// Batch is what a call looked at: fewer records than it might have only when
+// there are no more.
+type Batch struct {
+	Seen, Failed int
+	Last         principal.ID // "" when nothing was seen
 }
 
 // Restores counts how often the database was put back to an earlier state, as

@@ -46,6 +46,8 @@ type Stores struct {
 	Cooldowns  Cooldowns
 	Devices    Devices
 	Keys       Keys
+	Rotations  Rotations
+	Rekeying   Rekeying
 	Restores   Restores
 	Entry      Entry
 }

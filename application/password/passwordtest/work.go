@@ -80,7 +80,8 @@ func (w *Work) stores(s outbound.Stores) outbound.Stores {
 	return outbound.Stores{
 		Principals: principals{s.Principals, w}, Sessions: sessions{s.Sessions, w}, OneTime: oneTime{s.OneTime, w},
 		Outbox: outbox{s.Outbox, w}, Attempts: attempts{s.Attempts, w}, Cooldowns: cooldowns{s.Cooldowns, w},
-		Devices: s.Devices, Keys: keys{s.Keys, w}, Restores: restores{s.Restores, w}, Entry: entry{s.Entry, w},
+		Devices: s.Devices, Keys: keys{s.Keys, w}, Rotations: s.Rotations, Rekeying: s.Rekeying,
+		Restores: restores{s.Restores, w}, Entry: entry{s.Entry, w},
 	}
 }
 

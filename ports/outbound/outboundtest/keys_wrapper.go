@@ -23,6 +23,7 @@ func KeyWrapper(t *testing.T, open func(*testing.T) outbound.KeyWrapper) {
 		{"SurvivesAChangeOfState", survivesAChangeOfState},
 		{"NeedsItsWrappingKey", needsItsWrappingKey},
 		{"NoticesTampering", noticesTampering},
+		{"RewrapLeavesWhatIsCurrent", rewrapLeavesAKey},
 		{"ShowsNothing", showsNothing},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open) })
@@ -120,6 +121,23 @@ func noticesTampering(t *testing.T, open func(*testing.T) outbound.KeyWrapper) {
 	}
 	staysWrapped(t, w, with(append(slices.Clone(whole.Material), 0)), "with a byte more")
 	staysWrapped(t, w, with(nil), "without anything")
+}
+
+func rewrapLeavesAKey(t *testing.T, open func(*testing.T) outbound.KeyWrapper) {
+	w, other := open(t), open(t)
+	k := wrap(t, w, aKey, material)
+	got, err := w.Rewrap(t.Context(), k)
+	must(t, err)
+	same(t, "key", got, k)
+	tampered := k
+	tampered.Material = append(slices.Clone(k.Material), 0)
+	for why, k := range map[string]key.Wrapped{
+		"of another wrapping key": wrap(t, other, aKey, material), "with a byte more": tampered, "of nothing": {Key: aKey, WrapperID: k.WrapperID},
+	} {
+		if got, err := w.Rewrap(t.Context(), k); err == nil || got.Material != nil {
+			t.Errorf("Rewrap %s = %d bytes, %v, want an error alone", why, len(got.Material), err)
+		}
+	}
 }
 
 func showsNothing(t *testing.T, open func(*testing.T) outbound.KeyWrapper) {

@@ -43,8 +43,8 @@ type storeCheck struct {
 // Stores runs the suite. open returns an empty store, fresh for each check.
 func Stores(t *testing.T, open func(*testing.T) outbound.UnitOfWork) {
 	for _, c := range slices.Concat(
-		workChecks, principalChecks, sessionChecks, oneTimeChecks, outboxChecks, counterChecks, keyChecks, restoreChecks,
-		entryChecks,
+		workChecks, principalChecks, sessionChecks, oneTimeChecks, outboxChecks, counterChecks, keyChecks, rotationChecks,
+		restoreChecks, entryChecks,
 	) {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
 	}

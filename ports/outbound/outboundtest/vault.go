@@ -24,7 +24,9 @@ func Vault(t *testing.T, open func(*testing.T) outbound.Vault) {
 		{"FailuresLookAlike", failuresLookAlike},
 		{"SealsDifferAndShowNothing", sealsDifferAndShowNothing},
 		{"SharedIsAlwaysTheSame", sharedIsAlwaysTheSame},
+		{"RewrapLeavesWhatIsCurrent", rewrapLeavesWhatIsCurrent},
 		{"IndexTellsEqualityAlone", indexTellsEqualityAlone},
+		{"SlotsAndIndexesAgree", slotsAndIndexesAgree},
 		{"ManyAtOnce", manySealAtOnce},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open) })
@@ -182,6 +184,40 @@ func sharedIsAlwaysTheSame(t *testing.T, open func(*testing.T) outbound.Vault) {
 	opens(t, v, v.Shared(), place, seal(t, v, v.Shared(), place, plain), plain)
 	v.Shared().Wrapped[0] ^= 1 // nobody else's copy
 	opens(t, v, v.Shared(), place, seal(t, v, v.Shared(), place, plain), plain)
+}
+
+func rewrapLeavesWhatIsCurrent(t *testing.T, open func(*testing.T) outbound.Vault) {
+	v, other := open(t), open(t)
+	k := dataKey(t, v, "ada")
+	if got, err := v.Rewrap(k); err != nil || got.Owner != k.Owner || !bytes.Equal(got.Wrapped, k.Wrapped) {
+		t.Errorf("Rewrap = %v, %v, want the same", got, err)
+	}
+	for why, k := range map[string]outbound.DataKey{
+		"of another vault": dataKey(t, other, "ada"), "of another owner": {Owner: "bob", Wrapped: k.Wrapped},
+		"of nobody": {Wrapped: k.Wrapped}, "that is shared": v.Shared(), "of nothing": {Owner: "ada"},
+	} {
+		if got, err := v.Rewrap(k); got.Wrapped != nil || fault.CodeOf(err) != fault.DatabaseEncryptionFailure {
+			t.Errorf("Rewrap of a key %s = %v, %v, want DATABASE_ENCRYPTION_FAILURE alone", why, got, err)
+		}
+	}
+}
+
+func slotsAndIndexesAgree(t *testing.T, open func(*testing.T) outbound.Vault) {
+	v := open(t)
+	index, all := v.Index("email", "ada@example.com"), v.Indexes("email", "ada@example.com")
+	if len(all) == 0 || !bytes.Equal(all[0], index) {
+		t.Errorf("Indexes = %x, want %x first", all, index)
+	}
+	first, second := v.Slots("email", "ada@example.com")
+	filling := [][]byte{nil, first, second}[v.Filling()]
+	if filling == nil {
+		t.Error("the slot to be filled has no key")
+	}
+	for _, s := range [][]byte{first, second} {
+		if s != nil && !slices.ContainsFunc(all, func(b []byte) bool { return bytes.Equal(b, s) }) {
+			t.Errorf("a slot has %x, which is no index", s)
+		}
+	}
 }
 
 func indexTellsEqualityAlone(t *testing.T, open func(*testing.T) outbound.Vault) {
