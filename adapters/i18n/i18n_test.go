@@ -48,11 +48,11 @@ func TestBestFollowsTheWishesInOrder(t *testing.T) {
 		{[]string{"es-419"}, "es"},
 		{[]string{"fr", "de"}, "fr"},
 		{[]string{"", "de"}, "de"},
-		{[]string{"ja", "de"}, "de"},
+		{[]string{"sv", "de"}, "de"},
 		{[]string{"no language at all", "de"}, "de"},
 		{[]string{"../../etc/passwd", "fr"}, "fr"},
-		{[]string{"zh"}, "en"},
-		{[]string{"nl"}, "en"},
+		{[]string{"ko"}, "en"},
+		{[]string{"sv"}, "en"},
 		{[]string{"lb", "fr"}, "fr"}, // the bare matcher says de
 		{[]string{"eu", "fr"}, "fr"}, // the bare matcher says es
 		{[]string{"und-AT", "fr"}, "fr"},
@@ -81,14 +81,14 @@ func TestBestFollowsTheWishesInOrder(t *testing.T) {
 func TestBestReadsOnlyTheBeginningOfAHeader(t *testing.T) {
 	c := load(t, "en")
 	for _, tc := range []struct{ name, header, want string }{
-		{"the tenth tag counts", strings.Repeat("ja,", 9) + "de", "de"},
-		{"the eleventh does not", strings.Repeat("ja,", 10) + "de", "en"},
-		{"a tag that ends at byte 256 counts", "ja," + strings.Repeat(" ", 251) + "de", "de"},
-		{"so it does when more follows", "ja," + strings.Repeat(" ", 251) + "de,fr", "de"},
-		{"a tag cut in two does not", "ja," + strings.Repeat(" ", 251) + "dex", "en"},
-		{"a tag behind byte 256 does not", "ja," + strings.Repeat(" ", 300) + "de", "en"},
+		{"the tenth tag counts", strings.Repeat("sv,", 9) + "de", "de"},
+		{"the eleventh does not", strings.Repeat("sv,", 10) + "de", "en"},
+		{"a tag that ends at byte 256 counts", "sv," + strings.Repeat(" ", 251) + "de", "de"},
+		{"so it does when more follows", "sv," + strings.Repeat(" ", 251) + "de,fr", "de"},
+		{"a tag cut in two does not", "sv," + strings.Repeat(" ", 251) + "dex", "en"},
+		{"a tag behind byte 256 does not", "sv," + strings.Repeat(" ", 300) + "de", "en"},
 		{"a long word is not cut to a tag", strings.Repeat("de", 200), "en"},
-		{"a megabyte of tags", strings.Repeat("ja,", 1<<20/3) + "de", "en"},
+		{"a megabyte of tags", strings.Repeat("sv,", 1<<20/3) + "de", "en"},
 		{"a megabyte of one tag", "de" + strings.Repeat("-a", 1<<19), "en"},
 		{"a megabyte behind a good tag", "de," + strings.Repeat("-", 1<<20), "de"},
 	} {
@@ -96,7 +96,7 @@ func TestBestReadsOnlyTheBeginningOfAHeader(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
 		}
 	}
-	huge := strings.Repeat("ja-x-a, ", 1<<17)
+	huge := strings.Repeat("sv-x-a, ", 1<<17)
 	short := testing.AllocsPerRun(10, func() { c.Best(huge[:256]) })
 	if long := testing.AllocsPerRun(10, func() { c.Best(huge) }); long > short {
 		t.Errorf("a megabyte costs %v allocations, 256 bytes cost %v", long, short)
@@ -106,7 +106,7 @@ func TestBestReadsOnlyTheBeginningOfAHeader(t *testing.T) {
 func TestMatchTakesASingleTag(t *testing.T) {
 	c := load(t, "fr")
 	for tag, want := range map[string]string{
-		"de": "de", "de-AT": "de", "de_at": "de", "en-GB": "en", "ja": "fr", "": "fr", "de,en": "fr", "../de": "fr",
+		"de": "de", "de-AT": "de", "de_at": "de", "en-GB": "en", "sv": "fr", "": "fr", "de,en": "fr", "../de": "fr",
 		"de-" + strings.Repeat("a", 1<<20): "fr",
 	} {
 		if got := c.Match(tag); got != want {
@@ -288,7 +288,7 @@ func TestOneCatalogueServesEverybodyAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 16 {
 		wg.Go(func() {
-			lang := c.Languages()[i%4]
+			lang := c.Languages()[i%len(c.Languages())]
 			for range 50 {
 				if got := c.Best("xx", lang+"-x-y;q=0.3"); got != lang {
 					t.Errorf("Best = %q, want %q", got, lang)
