@@ -213,6 +213,8 @@ func TestTextChoosesThePluralForm(t *testing.T) {
 		{"fr", 2, "2 heures "},
 		{"es", 1, "1 hora "},
 		{"es", 48, "48 horas "},
+		{"it", 1, "1 ora "},
+		{"it", 12, "12 ore "},
 	} {
 		got, err := c.Text(tc.lang, "mail.shared.link_hours", map[string]any{"Hours": tc.hours, "Name": "Ada"})
 		if err != nil || !strings.Contains(got, tc.want) {
@@ -249,7 +251,7 @@ func TestLoadReadsTagsAsPeopleWriteThem(t *testing.T) {
 	if got := c.Languages(); !slices.Equal(got, []string{"de", "fr"}) || c.Best() != "de" {
 		t.Errorf("languages %q, fallback %q", got, c.Best())
 	}
-	if got := load(t, "en").Languages(); !slices.Equal(got, []string{"de", "en", "es", "fr"}) {
+	if got := load(t, "en").Languages(); !slices.Equal(got, []string{"de", "en", "es", "fr", "it"}) {
 		t.Errorf("without a choice the languages are %q", got)
 	}
 }
