@@ -37,6 +37,7 @@ type policy struct {
 	Access  access   `json:"access"`
 	Kind    string   `json:"kind"` // decided by the use case; here for the reader
 	StepUp  bool     `json:"stepUp"`
+	Self    bool     `json:"self"`
 	Buckets []string `json:"buckets"`
 }
 
@@ -211,7 +212,9 @@ func (g *gate) authenticated(c echo.Context, s *scene) error {
 		return err
 	case accessOptional, accessRequired, accessAnonymous:
 	}
-	a, err := g.d.Authenticate.Do(c.Request().Context(), inbound.Authenticate{AccessToken: s.sent.access, StepUpToken: s.sent.stepUp})
+	a, err := g.d.Authenticate.Do(c.Request().Context(), inbound.Authenticate{
+		AccessToken: s.sent.access, StepUpToken: s.sent.stepUp, Self: g.policy.Self,
+	})
 	switch {
 	case g.policy.Access == accessAnonymous && err == nil:
 		return fault.New(fault.AlreadyAuthenticated)

@@ -36,7 +36,7 @@ func NewAuthenticator(d AuthenticatorDeps) *Authenticator { return &Authenticato
 // Do implements [inbound.UseCase].
 func (a *Authenticator) Do(ctx context.Context, in inbound.Authenticate) (inbound.Access, error) {
 	now := a.d.Now()
-	c, read, err := a.allowed(ctx, in.AccessToken, now)
+	c, read, err := a.allowed(ctx, in, now)
 	if err != nil {
 		return inbound.Access{}, err
 	}
@@ -45,16 +45,20 @@ func (a *Authenticator) Do(ctx context.Context, in inbound.Authenticate) (inboun
 
 // allowed judges an access token: first by itself, then by what has become of
 // its session (faults §6.2).
-func (a *Authenticator) allowed(ctx context.Context, t secret.Text, now time.Time) (token.Claims, outbound.Access, error) {
-	c, err := a.verify(t, now)
+func (a *Authenticator) allowed(ctx context.Context, in inbound.Authenticate, now time.Time) (token.Claims, outbound.Access, error) {
+	c, err := a.verify(in.AccessToken, now)
 	if err != nil {
 		return c, outbound.Access{}, err
 	}
-	read, ticket, ok := a.recall(ctx, c, now)
-	if ok && counts(c, read, now) {
-		return c, read, nil
+	var ticket outbound.Ticket
+	if !in.Self {
+		recalled, t, ok := a.recall(ctx, c, now)
+		if ok && counts(c, recalled, now) {
+			return c, recalled, nil
+		}
+		ticket = t
 	}
-	read, err = a.d.Work.Single().Sessions.Access(ctx, c.Session)
+	read, err := a.d.Work.Single().Sessions.Access(ctx, c.Session)
 	switch {
 	case errors.Is(err, outbound.ErrNotFound):
 		return c, read, fault.New(fault.AccessTokenExpired).Because(err)

@@ -318,6 +318,17 @@ func TestWhatIsRememberedSparesTheDatabase(t *testing.T) {
 	}
 }
 
+// Who wants to know all about the caller has to ask the database anyway.
+func TestWhoWantsTheRecordAsksTheDatabaseForAll(t *testing.T) {
+	w := newWorld(t)
+	w.marks.known = new(live())
+	ask := &single{read: outbound.Access{Session: begun("s-ada", "ada"), TokenGen: 7}}
+	in := inbound.Authenticate{AccessToken: w.mint(t, token.Access, adas()), Self: true}
+	if _, err := access.NewAuthenticator(w.deps(ask)).Do(t.Context(), in); err != nil || ask.asked != 1 || w.marks.recalled != 0 {
+		t.Errorf("Do = %v after %d statements and %d looks, want one and none", err, ask.asked, w.marks.recalled)
+	}
+}
+
 // Only the database refuses: what is remembered may be older than the token.
 func TestWhatIsRememberedRefusesNobody(t *testing.T) {
 	for name, change := range map[string]func(*outbound.Mark){

@@ -80,12 +80,17 @@ func (w *person) must(at int, method, path, body string) {
 	must(w.t, w.do(at, method, path, body))
 }
 
-// isKnown asks both replicas who they are, often enough for it to be remembered.
+// answers are requests whose access check is recalled, and is not.
+var answers = []string{"/api/users/me/sessions", "/api/users/me"}
+
+// isKnown asks both replicas, often enough for the session to be remembered.
 func (w *person) isKnown() {
 	w.t.Helper()
 	for range 2 {
 		for i := range w.of {
-			w.must(i, "GET", "/api/users/me", "")
+			for _, path := range answers {
+				w.must(i, "GET", path, "")
+			}
 		}
 	}
 }
@@ -94,8 +99,10 @@ func (w *person) isKnown() {
 func (w *person) isNobody(why string) {
 	w.t.Helper()
 	for i := range w.of {
-		if err := w.do(i, "GET", "/api/users/me", ""); err == nil || !strings.Contains(err.Error(), "ACCESS_TOKEN_EXPIRED") {
-			w.t.Errorf("%s: replica %d says %v", why, i, err)
+		for _, path := range answers {
+			if err := w.do(i, "GET", path, ""); err == nil || !strings.Contains(err.Error(), "ACCESS_TOKEN_EXPIRED") {
+				w.t.Errorf("%s: replica %d says %v", why, i, err)
+			}
 		}
 	}
 }

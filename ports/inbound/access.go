@@ -15,13 +15,17 @@ import (
 // ACCESS_TOKEN_ALLOWLIST_READING_FAILURE (nobody can tell). A step-up token
 // that is not good is no refusal here: the caller has [session.StepUp] of
 // another value, and whoever needs a proof refuses.
-type Authenticate struct{ AccessToken, StepUpToken secret.Text }
+type Authenticate struct {
+	AccessToken, StepUpToken secret.Text
+	Self                     bool // [Access.Self] will be asked, so one statement reads all there is to know
+}
 
 // Access is the answer to [Authenticate].
 type Access struct {
 	Caller session.Caller
-	// Self opens the caller's record as it was read with the access check, so
-	// that who-am-I costs no second statement. It fails as a store would.
+	// Self opens the caller's record. If that was asked for, it was read with
+	// the access check, so that who-am-I costs no second statement. It fails as
+	// a store would.
 	Self func() (*principal.Principal, error)
 }
 
