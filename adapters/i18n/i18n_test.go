@@ -215,6 +215,8 @@ func TestTextChoosesThePluralForm(t *testing.T) {
 		{"es", 48, "48 horas "},
 		{"it", 1, "1 ora "},
 		{"it", 12, "12 ore "},
+		{"nl", 1, "1 uur "},
+		{"nl", 48, "48 uur "},
 	} {
 		got, err := c.Text(tc.lang, "mail.shared.link_hours", map[string]any{"Hours": tc.hours, "Name": "Ada"})
 		if err != nil || !strings.Contains(got, tc.want) {
@@ -251,7 +253,7 @@ func TestLoadReadsTagsAsPeopleWriteThem(t *testing.T) {
 	if got := c.Languages(); !slices.Equal(got, []string{"de", "fr"}) || c.Best() != "de" {
 		t.Errorf("languages %q, fallback %q", got, c.Best())
 	}
-	if got := load(t, "en").Languages(); !slices.Equal(got, []string{"de", "en", "es", "fr", "it"}) {
+	if got := load(t, "en").Languages(); !slices.Equal(got, []string{"de", "en", "es", "fr", "it", "nl"}) {
 		t.Errorf("without a choice the languages are %q", got)
 	}
 }
