@@ -157,10 +157,10 @@ WITH p AS MATERIALIZED (
 	UPDATE principals SET last_active = GREATEST(last_active, ?), password_hash = COALESCE(?, password_hash)
 	FROM p WHERE principals.id = p.id
 ), s AS (
-	INSERT INTO sessions (id, principal_id, refresh_jti, amr, browser, os, origin, started_at, last_active, expires_at, absolute_until)
-	SELECT ?::text, id, ?::text, ?::text, ?::bytea, ?::bytea, ?::bytea, ?::timestamptz, ?::timestamptz, ?::timestamptz, ?::timestamptz FROM p
+	INSERT INTO sessions (id, principal_id, refresh_jti, amr, browser, os, origin, started_at, last_active, expires_at, absolute_until, sweep_at)
+	SELECT ?::text, id, ?::text, ?::text, ?::bytea, ?::bytea, ?::bytea, ?::timestamptz, ?::timestamptz, ?::timestamptz, ?::timestamptz, ?::timestamptz FROM p
 )`, append(asReadArgs(p), now, orNull(in.Renewed.Encoded()),
-		s.ID, s.RefreshJTI, s.AMR, s.Browser, s.OS, s.Origin, s.StartedAt, s.LastActive, s.ExpiresAt, s.AbsoluteUntil)...)
+		s.ID, s.RefreshJTI, s.AMR, s.Browser, s.OS, s.Origin, s.StartedAt, s.LastActive, s.ExpiresAt, s.AbsoluteUntil, s.SweepAt)...)
 	if in.Reset != nil {
 		account, network := attempts(t).keysOf(*in.Reset)
 		q.add(`, a AS (

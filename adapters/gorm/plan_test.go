@@ -206,8 +206,8 @@ var crowd = []string{
 	SELECT 'u' || i, 'user', 'Ada', blob('ada' || i || '@example.com'), blob('emailada' || i || '@example.com'), false, i % 5000 = 1,
 		false, '$argon2id$', '[]', 0, 0, blob('key'), at(i), at(i), 1 FROM n`,
 	`INSERT INTO identities (provider, subject, principal_id) SELECT 'google', 'g' || i, 'u' || i FROM n`,
-	`INSERT INTO sessions (id, principal_id, refresh_jti, amr, started_at, last_active, expires_at, absolute_until)
-	SELECT 's' || i, 'u' || i, 'j' || i, 'pwd', at(0), at(0), at(i), at(2 * i) FROM n`,
+	`INSERT INTO sessions (id, principal_id, refresh_jti, amr, started_at, last_active, expires_at, absolute_until, sweep_at)
+	SELECT 's' || i, 'u' || i, 'j' || i, 'pwd', at(0), at(0), at(i), at(2 * i), at(i) FROM n`,
 	`INSERT INTO refresh_grace (session_id, presented, rotated_at, until, pair)
 	SELECT 's' || i, 'p' || i, at(0), at(i), blob('{}') FROM n`,
 	`INSERT INTO one_time (hash, kind, principal_id, created_at, expires_at)
@@ -331,6 +331,26 @@ func TestWhatIsHotUsesAnIndexOfPostgres(t *testing.T) {
 			}
 		}
 		exec(t, c, "DEALLOCATE hot")
+	}
+}
+
+// Or each sweep would look at all the sessions again that lived on.
+func TestASessionThatLivesOnIsPutOff(t *testing.T) {
+	st := crowded(t, "sqlite://"+t.TempDir()+"/gatehouse.db")
+	must(t, st.db.write.Exec("UPDATE sessions SET sweep_at = ''").Error) // as after the migration
+	due := func() (n int) {
+		must(t, st.db.read.Raw("SELECT count(*) FROM sessions WHERE sweep_at < ?", at(noon)).Find(&n).Error)
+		return n
+	}
+	for _, want := range []int{100, 60, 20, 0} {
+		if got := due(); got != want {
+			t.Errorf("%d sessions are due, want %d", got, want)
+		}
+		n, err := st.Single().Sessions.Purge(t.Context(), noon, noon, 40)
+		must(t, err)
+		if n != 0 {
+			t.Errorf("%d sessions that live were removed", n)
+		}
 	}
 }
 

@@ -34,6 +34,7 @@ var sessionChecks = []storeCheck{
 	{"EndAllKeepsOne", endAllKeepsOne},
 	{"EndEveryCounts", endEveryCounts},
 	{"SessionsPurge", sessionsPurge},
+	{"ARefreshedSessionIsPurgedByItsNewEnd", refreshedPurge},
 	{"PairsPurge", pairsPurge},
 }
 
@@ -472,6 +473,28 @@ func sessionsPurge(t *testing.T, w work) {
 	})
 	for _, id := range []session.ID{"live", "ended later", "expired later"} {
 		access(t, w, id)
+	}
+}
+
+func refreshedPurge(t *testing.T, w work) {
+	add(t, w, user("u1"))
+	addSessions(t, w, signedIn("s1", "u1"))
+	r := rotation("s1", "u1")
+	if !rotate(t, w, r) || !r.ExpiresAt.After(signedIn("s1", "u1").ExpiresAt) {
+		t.Fatal("the session does not live longer than before")
+	}
+	for _, tc := range []struct {
+		before time.Time
+		want   int
+	}{{r.ExpiresAt, 0}, {r.ExpiresAt.Add(time.Microsecond), 1}} {
+		for range 2 {
+			n, err := w.Single().Sessions.Purge(t.Context(), at, tc.before, 9)
+			must(t, err)
+			if n != tc.want {
+				t.Errorf("%d sessions purged that ended before %s, want %d", n, tc.before, tc.want)
+			}
+			tc.want = 0
+		}
 	}
 }
 
