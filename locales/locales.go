@@ -5,9 +5,9 @@
 // Keys are fault codes (the detail of a problem), rule ids below "rule" (the
 // message of a broken rule) and texts of mails below "mail": mail.shared for
 // what all mails have, mail.<kind>.<part> for the rest. Mails may use the
-// placeholders App, Name, Link, Time, Browser, OS, Address, Location and Hours;
-// their subjects use App alone, because it is the only one no stranger can
-// choose. Values are put in as they are: whoever needs HTML escapes.
+// placeholders of their English text; subjects have App alone, because it is the
+// only one no stranger can choose. Values are put in as they are: whoever needs
+// HTML escapes.
 package locales
 
 import "embed"

@@ -49,7 +49,7 @@ func (p renderer) send(c echo.Context, f *fault.Error, body any) error {
 	if f.Code() == fault.MethodNotAllowed {
 		h.Set(echo.HeaderAllow, allowed(c))
 	}
-	h.Set("Content-Language", sceneOf(c.Request().Context()).lang)
+	h.Set("Content-Language", p.d.Words.Tongue(sceneOf(c.Request().Context()).lang, string(f.Code())))
 	h.Set(echo.HeaderContentType, problemType)
 	c.Response().WriteHeader(a.status)
 	return json.NewEncoder(c.Response()).Encode(body)

@@ -76,6 +76,8 @@ type Words interface {
 	Canonical(tag string) (string, bool)
 	// Say returns the sentence for key.
 	Say(lang, key string) string
+	// Tongue returns the language of that sentence: lang, unless it lacks it.
+	Tongue(lang, key string) string
 }
 
 // Traffic measures requests.

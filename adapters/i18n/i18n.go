@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	goi18n "github.com/nicksnyder/go-i18n/v2/i18n"
 	"golang.org/x/text/language"
 )
 
@@ -37,35 +38,63 @@ type Catalogue struct {
 //
 // It fails if a tag is not readable or a language is not there, and if a file is
 // no message file or a text of it no template. A text that is missing is no
-// failure: it is looked up in fallback, then in English.
+// failure: it is looked up in other tags of the language, then in fallback, then
+// in English.
 func Load(files fs.FS, fallback string, supported []string) (*Catalogue, error) {
 	voices, err := readVoices(files)
 	if err != nil {
 		return nil, err
 	}
-	c := &Catalogue{chains: map[string][]*voice{}}
-	if c.langs, err = choose(voices, supported); err != nil {
+	return gather(voices, fallback, supported)
+}
+
+// LoadOver is Load with an operator's own files laid over: each of their texts
+// takes the place of the one in files, or belongs to a language that files has
+// not. They may say what the English texts say, with the placeholders of these.
+//
+// It also fails if own holds anything but files of that name, besides names that
+// begin with a dot, or more than 100 files or 256 KiB in one, and returns all
+// mistakes at once, a line for each with its file and key.
+func LoadOver(files, own fs.FS, fallback string, supported []string) (*Catalogue, error) {
+	voices, err := readVoices(files)
+	if err != nil {
 		return nil, err
 	}
+	english := map[string]*goi18n.Message{}
+	for _, v := range voices[lastResort] {
+		english = v.texts
+	}
+	over, err := readOwn(own, english)
+	if err != nil {
+		return nil, err
+	}
+	for lang, v := range over {
+		voices[lang] = append([]*voice{v}, voices[lang]...)
+	}
+	return gather(voices, fallback, supported)
+}
+
+func gather(voices choir, fallback string, supported []string) (*Catalogue, error) {
+	langs, err := choose(voices, supported)
+	if err != nil {
+		return nil, err
+	}
+	c := &Catalogue{langs: langs, chains: map[string][]*voice{}}
 	for _, lang := range c.langs {
-		c.tags = append(c.tags, voices[lang].tag)
+		c.tags = append(c.tags, voices[lang][0].tag)
 	}
 	c.matcher = language.NewMatcher(c.tags)
 	var ok bool
 	if c.fallback, ok = c.nearest(fallback); !ok {
 		return nil, fmt.Errorf("fallback language %q is not among %s", fallback, strings.Join(c.langs, ", "))
 	}
-	for _, lang := range c.langs {
-		for _, step := range []string{lang, c.fallback, lastResort} {
-			if v, ok := voices[step]; ok && !slices.Contains(c.chains[lang], v) {
-				c.chains[lang] = append(c.chains[lang], v)
-			}
-		}
+	for i, lang := range c.langs {
+		c.chains[lang] = voices.chain(c.tags[i], voices[c.fallback][0].tag, language.English)
 	}
 	return c, nil
 }
 
-func choose(voices map[string]*voice, supported []string) ([]string, error) {
+func choose(voices choir, supported []string) ([]string, error) {
 	var langs []string
 	for _, s := range supported {
 		tag, ok := parse(s)
@@ -164,19 +193,53 @@ func (c *Catalogue) Say(lang, key string) string {
 // It fails if no language has the text, data lacks a placeholder of it, or the
 // int of a text with plural forms is missing or not the only one.
 func (c *Catalogue) Text(lang, key string, data map[string]any) (string, error) {
-	chain, ok := c.chains[lang]
-	if !ok {
-		chain = c.chains[c.Match(lang)]
+	v := c.voiceFor(lang, key)
+	if v == nil {
+		return "", fmt.Errorf("text %q: no language has it", key)
 	}
+	s, err := v.say(key, data)
+	if err != nil {
+		return "", fmt.Errorf("text %q in %s: %w", key, v.tag, err)
+	}
+	return s, nil
+}
+
+// Tongue returns the tag of the text that Say and Text find for key in lang:
+// lang, unless it lacks the text. If none has, it is the fallback.
+func (c *Catalogue) Tongue(lang, key string) string {
+	if v := c.voiceFor(lang, key); v != nil {
+		return v.tag.String()
+	}
+	return c.fallback
+}
+
+// Missing lists the keys of the texts that readers of lang get in another
+// language, sorted.
+func (c *Catalogue) Missing(lang string) (keys []string) {
+	chain := c.chainOf(lang)
 	for _, v := range chain {
-		if !v.has(key) {
-			continue
+		for key := range v.texts {
+			if baseOf(c.voiceFor(lang, key).tag) != baseOf(chain[0].tag) {
+				keys = append(keys, key)
+			}
 		}
-		s, err := v.say(key, data)
-		if err != nil {
-			return "", fmt.Errorf("text %q in %s: %w", key, v.tag, err)
-		}
-		return s, nil
 	}
-	return "", fmt.Errorf("text %q: no language has it", key)
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+func (c *Catalogue) chainOf(lang string) []*voice {
+	if chain, ok := c.chains[lang]; ok {
+		return chain
+	}
+	return c.chains[c.Match(lang)]
+}
+
+func (c *Catalogue) voiceFor(lang, key string) *voice {
+	for _, v := range c.chainOf(lang) {
+		if v.has(key) {
+			return v
+		}
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package i18n_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -133,6 +134,68 @@ func TestAnExactTagComesBeforeItsLanguage(t *testing.T) {
 	}
 }
 
+// Contract §4: exact tag, then language. A reader of traditional Chinese gets the
+// simplified texts, which are in their language, before those in app.locale.
+func TestReadersGetTheirLanguageHoweverTheyWriteIt(t *testing.T) {
+	three := []string{"active.en.toml", `X = "en"`, "active.pt.toml", `X = "pt"`, "active.zh-Hans.toml", `X = "zh-Hans"`}
+	for _, tc := range []struct {
+		more    []string
+		answers map[string]string
+	}{
+		{nil, map[string]string{
+			"pt": "pt", "pt-BR": "pt", "pt-PT": "pt", "pt_br": "pt", "pt-AO": "pt",
+			"zh": "zh-Hans", "zh-CN": "zh-Hans", "zh_cn": "zh-Hans", "zh-SG": "zh-Hans", "zh-Hans": "zh-Hans", "zh-Hans-CN": "zh-Hans",
+			"zh-Hant": "zh-Hans", "zh-TW": "zh-Hans", "zh-HK": "zh-Hans", "zh-Hant-TW": "zh-Hans",
+			"zh-TW,en;q=0.8": "zh-Hans", "ja,zh-TW;q=0.5,en;q=0.4": "zh-Hans", "ja": "en", "es": "en", "gl": "en",
+		}},
+		{[]string{"active.zh-Hant.toml", `X = "zh-Hant"`, "active.pt-PT.toml", `X = "pt-PT"`}, map[string]string{
+			"zh": "zh-Hans", "zh-CN": "zh-Hans", "zh-TW": "zh-Hant", "zh-HK": "zh-Hant", "zh-Hant-TW": "zh-Hant", "zh-Hans-TW": "zh-Hans",
+			"pt": "pt", "pt-BR": "pt", "pt-PT": "pt-PT",
+		}},
+	} {
+		c, err := i18n.Load(files(append(tc.more, three...)...), "en", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for wanted, want := range tc.answers {
+			got := c.Best(wanted)
+			if got != want || c.Say(got, "X") != want || c.Tongue(got, "X") != want {
+				t.Errorf("%s is answered with %q, in %s, want %s", wanted, c.Say(got, "X"), got, want)
+			}
+		}
+	}
+}
+
+func TestATextIsLookedUpInItsLanguageFirst(t *testing.T) {
+	c, err := i18n.Load(files(
+		"active.en.toml", "A = \"en\"\nB = \"en\"\nC = \"en\"\nD = \"en\"", "active.fr.toml", "C = \"fr\"",
+		"active.de.toml", "B = \"de\"", "active.de-AT.toml", "A = \"de-AT\"", "active.zh-Hans.toml", "A = \"zh-Hans\"", "active.zh-Hant.toml", ""),
+		"fr", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct{ lang, said, missing string }{
+		{"de-AT", "de-AT de fr en", "C D"}, {"de", "de-AT de fr en", "C D"}, {"fr", "en en fr en", "A B D"}, {"zh-Hant", "zh-Hans en fr en", "B C D"},
+	} {
+		var said []string
+		for _, key := range []string{"A", "B", "C", "D"} {
+			said = append(said, c.Say(tc.lang, key))
+			if got := c.Tongue(tc.lang, key); got != c.Say(tc.lang, key) {
+				t.Errorf("%s in %s is said to be %s", key, tc.lang, got)
+			}
+		}
+		if got := strings.Join(said, " "); got != tc.said {
+			t.Errorf("%s: %s, want %s", tc.lang, got, tc.said)
+		}
+		if got := strings.Join(c.Missing(tc.lang), " "); got != tc.missing {
+			t.Errorf("%s lacks %s, want %s", tc.lang, got, tc.missing)
+		}
+	}
+	if got := c.Tongue("de", "nothing"); got != "fr" {
+		t.Errorf("what nobody says is in %s, want the fallback", got)
+	}
+}
+
 func TestCanonicalKeepsToRegisteredSubtags(t *testing.T) {
 	c := load(t, "en")
 	for in, want := range map[string]string{
@@ -253,8 +316,8 @@ func TestLoadReadsTagsAsPeopleWriteThem(t *testing.T) {
 	if got := c.Languages(); !slices.Equal(got, []string{"de", "fr"}) || c.Best() != "de" {
 		t.Errorf("languages %q, fallback %q", got, c.Best())
 	}
-	if got := load(t, "en").Languages(); !slices.Equal(got, []string{"de", "en", "es", "fr", "it", "nl"}) {
-		t.Errorf("without a choice the languages are %q", got)
+	if got, want := load(t, "en").Languages(), slices.Sorted(maps.Keys(texts(t))); !slices.Equal(got, want) {
+		t.Errorf("without a choice the languages are %q, want %q", got, want)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 
 	"github.com/BurntSushi/toml"
 	goi18n "github.com/nicksnyder/go-i18n/v2/i18n"
+	"golang.org/x/text/feature/plural"
+	"golang.org/x/text/language"
 
 	"gatehouse/adapters/i18n"
 	"gatehouse/domain/fault"
@@ -164,6 +166,26 @@ func TestEveryMailTextCanBeFilled(t *testing.T) {
 				if err != nil || got == "" || strings.Contains(got, "{{") {
 					t.Errorf("%s in %s with %d: %q, %v", key, lang, n, got, err)
 				}
+			}
+		}
+	}
+}
+
+// x/text is older than the many of Romance languages, but knows the rest.
+func TestThePluralFormsAreThoseOfCLDR(t *testing.T) {
+	names := map[plural.Form]string{plural.Zero: "zero", plural.One: "one", plural.Two: "two", plural.Few: "few", plural.Many: "many"}
+	for lang, known := range forms {
+		seen := map[string]bool{}
+		for n := range 1001 {
+			form := plural.Cardinal.MatchPlural(language.MustParse(lang), n, 0, 0, 0, 0)
+			if name := names[form]; name != "" && !slices.Contains(known, name) {
+				t.Fatalf("%s has the form %s for %d", lang, name, n)
+			}
+			seen[names[form]] = true
+		}
+		for _, name := range known {
+			if !seen[name] && (name != "many" || !slices.Contains([]string{"es", "fr", "it", "pt"}, lang)) {
+				t.Errorf("%s never uses the form %s", lang, name)
 			}
 		}
 	}

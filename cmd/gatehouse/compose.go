@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -111,9 +112,25 @@ func later[T any](begin func() (T, error)) (result func() (T, error)) {
 }
 
 func newWords(cfg settings) (*i18nadapter.Catalogue, error) {
+	if cfg.Locales.Dir != "" {
+		return newOwnWords(cfg)
+	}
 	words, err := i18nadapter.Load(locales.Files, cfg.App.Locale, cfg.Locales.Supported)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("app.locale, locales.supported: %w", err)}
+	}
+	return words, nil
+}
+
+func newOwnWords(cfg settings) (*i18nadapter.Catalogue, error) {
+	dir, err := os.OpenRoot(cfg.Locales.Dir)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("locales.dir: %w (%s)", err, cfg.origin["locales.dir"])}
+	}
+	defer func() { _ = dir.Close() }() // it was only read
+	words, err := i18nadapter.LoadOver(locales.Files, dir.FS(), cfg.App.Locale, cfg.Locales.Supported)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("app.locale, locales.supported, locales.dir:\n%w", err)}
 	}
 	return words, nil
 }

@@ -137,6 +137,7 @@ type keysConfig struct {
 
 type localesConfig struct {
 	Supported []string `koanf:"supported"`
+	Dir       string   `koanf:"dir"`
 }
 
 type bootstrapConfig struct {
