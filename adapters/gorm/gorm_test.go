@@ -2,6 +2,7 @@ package gorm_test
 
 import (
 	"bytes"
+	"context"
 	"path/filepath"
 	"testing"
 	"time"
@@ -23,16 +24,32 @@ func TestStoresOnSQLite(t *testing.T) {
 }
 
 func TestStoresOnPostgres(t *testing.T) {
-	outboundtest.Stores(t, func(t *testing.T) outbound.UnitOfWork {
-		return gorm.NewStore(open(t, gorm.Config{URL: pgtest.URL(t)}), newVault(t))
-	})
+	outboundtest.Stores(t, emptied(t, gorm.Config{URL: pgtest.URL(t)}))
 }
 
 func TestStoresBehindAPooler(t *testing.T) {
-	outboundtest.Stores(t, func(t *testing.T) outbound.UnitOfWork {
-		url := pgtest.URL(t)
-		return gorm.NewStore(open(t, gorm.Config{URL: url, Direct: url}), newVault(t))
+	url := pgtest.URL(t)
+	outboundtest.Stores(t, emptied(t, gorm.Config{URL: url, Direct: url}))
+}
+
+// emptied makes stores that are empty, all in one database of PostgreSQL: to
+// make its tables takes longer than most tests.
+func emptied(t *testing.T, cfg gorm.Config) func(t *testing.T) outbound.UnitOfWork {
+	t.Helper()
+	db := open(t, cfg)
+	var clear string
+	raw(t, cfg.URL, func(ctx context.Context, sql execer) {
+		must(t, sql.QueryRowContext(ctx, "SELECT string_agg(format('DELETE FROM %I', tablename), ';') FROM pg_tables"+
+			" WHERE schemaname = current_schema() AND tablename <> 'goose_db_version'").Scan(&clear))
 	})
+	return func(t *testing.T) outbound.UnitOfWork {
+		t.Helper()
+		raw(t, cfg.URL+"&default_query_exec_mode=simple_protocol", func(ctx context.Context, sql execer) {
+			_, err := sql.ExecContext(ctx, clear)
+			must(t, err)
+		})
+		return gorm.NewStore(db, newVault(t))
+	}
 }
 
 // databases runs a test on both.
