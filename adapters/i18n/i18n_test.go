@@ -280,6 +280,8 @@ func TestTextChoosesThePluralForm(t *testing.T) {
 		{"it", 12, "12 ore "},
 		{"nl", 1, "1 uur "},
 		{"nl", 48, "48 uur "},
+		{"pt", 1, "1 hora "},
+		{"pt", 24, "24 horas "},
 	} {
 		got, err := c.Text(tc.lang, "mail.shared.link_hours", map[string]any{"Hours": tc.hours, "Name": "Ada"})
 		if err != nil || !strings.Contains(got, tc.want) {
