@@ -37,15 +37,15 @@ func TestStoresBehindAPooler(t *testing.T) {
 func emptied(t *testing.T, cfg gorm.Config) func(t *testing.T) outbound.UnitOfWork {
 	t.Helper()
 	db := open(t, cfg)
-	var clear string
+	var wipe string
 	raw(t, cfg.URL, func(ctx context.Context, sql execer) {
 		must(t, sql.QueryRowContext(ctx, "SELECT string_agg(format('DELETE FROM %I', tablename), ';') FROM pg_tables"+
-			" WHERE schemaname = current_schema() AND tablename <> 'goose_db_version'").Scan(&clear))
+			" WHERE schemaname = current_schema() AND tablename <> 'goose_db_version'").Scan(&wipe))
 	})
 	return func(t *testing.T) outbound.UnitOfWork {
 		t.Helper()
 		raw(t, cfg.URL+"&default_query_exec_mode=simple_protocol", func(ctx context.Context, sql execer) {
-			_, err := sql.ExecContext(ctx, clear)
+			_, err := sql.ExecContext(ctx, wipe)
 			must(t, err)
 		})
 		return gorm.NewStore(db, newVault(t))
