@@ -282,6 +282,11 @@ func TestTextChoosesThePluralForm(t *testing.T) {
 		{"nl", 48, "48 uur "},
 		{"pt", 1, "1 hora "},
 		{"pt", 24, "24 horas "},
+		{"pl", 1, "1 godzinę "},
+		{"pl", 2, "2 godziny "},
+		{"pl", 12, "12 godzin "},
+		{"pl", 21, "21 godzin "},
+		{"pl", 24, "24 godziny "},
 	} {
 		got, err := c.Text(tc.lang, "mail.shared.link_hours", map[string]any{"Hours": tc.hours, "Name": "Ada"})
 		if err != nil || !strings.Contains(got, tc.want) {
