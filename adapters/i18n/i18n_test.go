@@ -287,6 +287,8 @@ func TestTextChoosesThePluralForm(t *testing.T) {
 		{"pl", 12, "12 godzin "},
 		{"pl", 21, "21 godzin "},
 		{"pl", 24, "24 godziny "},
+		{"tr", 1, "1 saat "},
+		{"tr", 24, "24 saat "},
 	} {
 		got, err := c.Text(tc.lang, "mail.shared.link_hours", map[string]any{"Hours": tc.hours, "Name": "Ada"})
 		if err != nil || !strings.Contains(got, tc.want) {
