@@ -73,6 +73,9 @@ func TestStatementBudget(t *testing.T) {
 			{"Start", 1, func(ctx context.Context, s outbound.Stores) error {
 				return second(s.Cooldowns.Start(ctx, notice.LoginAlert, "x", now, time.Minute))
 			}},
+			{"Left", 1, func(ctx context.Context, s outbound.Stores) error {
+				return second(s.Cooldowns.Left(ctx, notice.LoginAlert, "x", now))
+			}},
 			{"Look", 1, func(ctx context.Context, s outbound.Stores) error { return third(s.Entry.Look(ctx, guesser)) }},
 			{"Swap", ifPostgres(1, 2), func(ctx context.Context, s outbound.Stores) error {
 				return done(s.Attempts.Swap(ctx, guesser, throttle.State{}.Count(now), throttle.State{}.Count(now).Count(now)))

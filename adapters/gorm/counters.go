@@ -116,6 +116,17 @@ type cooldowns struct{ *conn }
 
 var errRestless = errors.New("cooldown begins and ends all the time")
 
+type untilRow struct{ Until instant }
+
+const untilQuery = "SELECT until FROM cooldowns WHERE key = ?"
+
+func leftOf(rows []untilRow, now time.Time) time.Duration {
+	if len(rows) == 0 {
+		return 0
+	}
+	return max(0, rows[0].Until.Sub(now))
+}
+
 func (t cooldowns) Start(ctx context.Context, kind notice.Kind, normal string, now time.Time, ttl time.Duration) (time.Duration, error) {
 	const op = "start cooldown"
 	key := t.cooldownIndex(kind, normal)
@@ -127,15 +138,17 @@ func (t cooldowns) Start(ctx context.Context, kind notice.Kind, normal string, n
 		if err != nil || n == 1 {
 			return 0, err
 		}
-		rows, err := returning[struct{ Until instant }](ctx, t.conn, op, "SELECT until FROM cooldowns WHERE key = ?", key)
-		if err != nil {
-			return 0, err
-		}
-		if len(rows) == 1 && rows[0].Until.After(now) {
-			return rows[0].Until.Sub(now), nil
+		rows, err := returning[untilRow](ctx, t.conn, op, untilQuery, key)
+		if left := leftOf(rows, now); err != nil || left > 0 {
+			return left, err
 		}
 	}
 	return 0, classify(op, errRestless)
+}
+
+func (t cooldowns) Left(ctx context.Context, kind notice.Kind, normal string, now time.Time) (time.Duration, error) {
+	rows, err := query[untilRow](ctx, t.conn, "read cooldown", untilQuery, t.cooldownIndex(kind, normal))
+	return leftOf(rows, at(now).Time), err
 }
 
 func (t cooldowns) Purge(ctx context.Context, now time.Time, limit int) (int, error) {

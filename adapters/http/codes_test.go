@@ -122,11 +122,8 @@ func subjects() map[string]subject {
 				in := w.member("ada@example.com")
 				return req("POST /api/auth/email/verification", `{"token":"`+w.link()+`"}`, bearer(in.access))
 			}, op: "onetime.find",
-			unreachable: map[string]string{
-				"EMAIL_TAKEN":                     "only a change of address, which is not built, can meet a taken one",
-				"POST_COMMIT_SIDE_EFFECT_FAILURE": "only a change of address ends sessions",
-			},
 		},
+		"A8": {fine: as("GET /api/auth/email/verification/cooldown", ""), op: "open"},
 		"A9": {
 			fine: func(w *world) request {
 				in := w.member("ada@example.com")
@@ -134,10 +131,29 @@ func subjects() map[string]subject {
 				return req("POST /api/auth/email/verification/send", "", bearer(in.access))
 			}, op: "principals.byID",
 		},
+		"A10": {
+			fine: func(w *world) request {
+				w.ok(registerAs("ada@example.com"))
+				return resetBy(w.resetLink("ada@example.com"))
+			}, op: "onetime.find",
+		},
+		"A11": {fine: anyone("GET /api/auth/password/reset/cooldown?email=ada@example.com", "")},
+		"A12": {
+			fine: func(w *world) request {
+				w.ok(registerAs("ada@example.com"))
+				return forgot("ada@example.com")
+			}, op: "principals.byEmail",
+		},
 		"P1": {fine: as("GET /api/users/me", ""), op: "open"},
 		"P2": {fine: as("PUT /api/users/me", `{"name":"Ada King"}`), op: "principals.byID"},
+		"P4": {
+			fine: func(w *world) request {
+				return moveBy(w.proven(w.member("ada@example.com")), "ada@elsewhere.example")
+			}, op: "principals.byID",
+		},
 		"P5": {fine: ownChange, op: "principals.byID"},
 		"S1": {fine: as("GET /api/users/me/sessions", ""), op: "sessions.of"},
+		"S2": {fine: anyone("POST /api/users/me/sessions/token", `{"browser":"Lynx"}`), op: "mint"},
 		"S3": {
 			fine: func(w *world) request {
 				in := w.member("ada@example.com")
@@ -208,6 +224,44 @@ func subjects() map[string]subject {
 			return w.send(r)
 		},
 		"USER_NOT_FOUND": all["A7"].after(func(w *world) { w.faults.plan("principals.byID", outbound.ErrNotFound) }),
+		"EMAIL_TAKEN": func(w *world) answer {
+			confirm := w.pendingMove()
+			w.ok(registerAs("ada@elsewhere.example"))
+			return w.send(confirm)
+		},
+		"POST_COMMIT_SIDE_EFFECT_FAILURE": func(w *world) answer {
+			confirm := w.pendingMove()
+			w.faults.plan("propagate", errStorage)
+			return w.send(confirm)
+		},
+	})
+	add("A8", map[string]row{
+		"CACHE_OPERATION_FAILURE": all["A8"].fails("cooldowns.left", fault.DatabaseFailure),
+		"USER_NOT_FOUND": func(w *world) answer {
+			return w.send(req("GET /api/auth/email/verification/cooldown", "", bearer(w.guest().access)))
+		},
+	})
+	add("A10", map[string]row{
+		"PASSWORD_RESET_TOKEN_INVALID": all["A10"].but(body(resetBody("nonsense", nextPassword))),
+		"PASSWORD_RESET_TOKEN_EXPIRED": all["A10"].after(func(w *world) { w.clock.advance(30 * time.Minute) }),
+		"USER_NOT_FOUND":               all["A10"].after(func(w *world) { w.faults.plan("principals.byID", outbound.ErrNotFound) }),
+		"HASH_FAILURE":                 all["A10"].fails("hash", fault.HashFailure),
+	})
+	add("A11", map[string]row{
+		"INVALID_REQUEST":         all["A11"].but(to("/api/auth/password/reset/cooldown")),
+		"CACHE_OPERATION_FAILURE": all["A11"].fails("cooldowns.left", fault.DatabaseFailure),
+	})
+	add("A12", map[string]row{
+		"CACHE_OPERATION_FAILURE": all["A12"].fails("cooldowns.start", fault.DatabaseFailure),
+		"EMAIL_COOLDOWN_ACTIVE": func(w *world) answer {
+			r := all["A12"].fine(w)
+			w.ok(r)
+			return w.send(r)
+		},
+		"EMAIL_DISABLED": func(w *world) answer {
+			dark := newWorld(w.t, withoutMail())
+			return dark.send(all["A12"].fine(dark))
+		},
 	})
 	add("A9", map[string]row{
 		"INVALID_REQUEST":         all["A9"].but(to("/api/auth/email/verification/send?locale=!")),
@@ -232,6 +286,26 @@ func subjects() map[string]subject {
 		},
 		"USER_NOT_FOUND": func(w *world) answer {
 			return w.send(req("POST /api/auth/email/verification/send", "", bearer(w.guest().access)))
+		},
+	})
+	add("P4", map[string]row{
+		"USER_NOT_FOUND": func(w *world) answer {
+			in := w.guest()
+			in.stepUp = w.ok(req("POST /api/auth/step-up", "", bearer(in.access))).text("stepUpToken")
+			return w.send(moveBy(in, "gus@example.com"))
+		},
+		"EMAIL_TAKEN": all["P4"].but(body(`{"newEmail":"ADA@example.com"}`)),
+		"EMAIL_COOLDOWN_ACTIVE": func(w *world) answer {
+			r := all["P4"].fine(w)
+			w.ok(r)
+			return w.send(r)
+		},
+		"CACHE_OPERATION_FAILURE": all["P4"].fails("cooldowns.start", fault.DatabaseFailure),
+		"POST_COMMIT_SIDE_EFFECT_FAILURE": func(w *world) answer {
+			dark := newWorld(w.t, withoutMail())
+			r := all["P4"].fine(dark)
+			dark.faults.plan("propagate", errStorage)
+			return dark.send(r)
 		},
 	})
 	add("P5", map[string]row{

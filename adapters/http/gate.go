@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -145,10 +146,27 @@ func (g *gate) onRoute(c echo.Context, s *scene) error {
 			return fault.New(fault.RouteNotFound)
 		}
 	}
+	if g.overshadowed(c) {
+		s.gate = nil
+		return fault.New(fault.MethodNotAllowed)
+	}
 	if locale, bad := g.badLocale(c.Request()); !bad && locale != "" {
 		s.locale, s.lang = locale, g.d.Words.Match(locale)
 	}
 	return nil
+}
+
+// overshadowed reports whether the router took a path of the document for the
+// parameter of another one, because that one has the method, and then says which
+// methods the path has.
+func (g *gate) overshadowed(c echo.Context) bool {
+	path := c.Request().URL.Path
+	item := g.route.Spec.Paths.Value(path)
+	if item == nil || path == g.route.Path {
+		return false
+	}
+	c.Set(echo.ContextKeyHeaderAllow, strings.Join(slices.Sorted(maps.Keys(item.Operations())), ", "))
+	return true
 }
 
 // badLocale returns the canonical form of the parameter locale, "" when there

@@ -87,7 +87,7 @@ var contract = sync.OnceValue(func() (c contractFile) {
 })
 
 // built are the ids of the operations that are served.
-var built = []string{"A1", "A2", "A3", "A4", "A5", "A6", "A7", "A9", "P1", "P2", "P5", "S1", "S3", "S4", "G1", "W1", "W2", "W3"}
+var built = []string{"A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10", "A11", "A12", "P1", "P2", "P4", "P5", "S1", "S2", "S3", "S4", "G1", "W1", "W2", "W3"}
 
 func endpointOf(t *testing.T, id string) endpoint {
 	t.Helper()
@@ -249,14 +249,15 @@ func (w *world) compose(s setup) adapter.Deps {
 	life := session.Lifetimes{Refresh: 90 * 24 * time.Hour, GuestRefresh: 30 * 24 * time.Hour, Max: 180 * 24 * time.Hour, ReuseGrace: 10 * time.Second}
 	w.issuer = grant.New(grant.Deps{
 		Minter: faultyMinter{w.tokens, w.faults}, Session: life,
-		Token: token.Lifetimes{Access: 15 * time.Minute, StepUp: 10 * time.Minute}, NewID: newID,
+		Token: token.Lifetimes{Access: 15 * time.Minute, StepUp: 10 * time.Minute, Session: 15 * time.Minute}, NewID: newID,
 	})
 	hasher := fakeHasher{w.faults}
 	taker := attempt.New(attempt.Deps{
 		Work: work, Hasher: hasher, Now: now,
 		Policy: throttle.Policy{Attempts: 5, TotalAttempts: 50, MaxDelay: 15 * time.Minute},
 	})
-	mail := registration.Mail{On: s.mailOn, Alert: true, Cooldown: time.Minute, InfoCooldown: time.Hour, VerificationTTL: 24 * time.Hour}
+	reset := apppassword.ResetMail{On: s.mailOn, Cooldown: time.Minute, InfoCooldown: time.Hour, TTL: 30 * time.Minute}
+	mail := registration.Mail{On: s.mailOn, Alert: true, AlertMoved: s.mailOn, Cooldown: time.Minute, InfoCooldown: time.Hour, VerificationTTL: 24 * time.Hour}
 	alerts := appsession.Alerts{Login: true, RefreshReused: true}
 	revocations := faultyRevocations{w.faults}
 	ender := appsession.EnderDeps{Work: work, Revocations: revocations, Now: now}
@@ -265,8 +266,14 @@ func (w *world) compose(s setup) adapter.Deps {
 		Status:           access.StatusTeller{},
 		PublicKeys:       access.NewKeyPublisher(access.KeyPublisherDeps{Keys: w.tokens}),
 		Register:         registration.NewRegistrar(registration.RegistrarDeps{Work: work, Hasher: hasher, Mail: mail, Now: now, NewID: newID, NewSecret: newSecret}),
-		VerifyEmail:      registration.NewVerifier(registration.VerifierDeps{Work: work, Now: now}),
+		VerifyEmail:      registration.NewVerifier(registration.VerifierDeps{Work: work, Mail: mail, Revocations: revocations, Now: now, NewID: newID}),
 		SendVerification: registration.NewSender(registration.SenderDeps{Work: work, Mail: mail, Now: now, NewID: newID, NewSecret: newSecret}),
+		VerificationWait: registration.NewCooldown(registration.CooldownDeps{Work: work, Now: now}),
+		RequestReset:     apppassword.NewResetRequester(apppassword.ResetRequesterDeps{Work: work, Mail: reset, Now: now, NewID: newID, NewSecret: newSecret}),
+		ResetWait:        apppassword.NewResetCooldown(apppassword.ResetCooldownDeps{Work: work, Now: now}),
+		ResetPassword: apppassword.NewResetter(apppassword.ResetterDeps{
+			Work: work, Hasher: hasher, Attempts: taker, Revocations: revocations, Alert: s.mailOn, Now: now, NewID: newID,
+		}),
 		SignIn: appsession.NewSignerIn(appsession.SignerInDeps{
 			Work: work, Attempts: taker, Issuer: w.issuer, Locate: locate, Alerts: alerts, MailOn: s.mailOn, NewID: newID, Now: now,
 		}),
@@ -280,10 +287,14 @@ func (w *world) compose(s setup) adapter.Deps {
 			Work: work, Attempts: taker, Issuer: w.issuer, GuestWindow: 10 * time.Minute, Now: now,
 		}),
 		ListSessions:   appsession.NewLister(appsession.ListerDeps{Work: work, Now: now}),
+		SessionToken:   appsession.NewTokenCreator(appsession.TokenCreatorDeps{Issuer: w.issuer, Now: now}),
 		EndSession:     appsession.NewEnder(ender),
 		EndAllSessions: appsession.NewAllEnder(ender),
 		WhoAmI:         profile.NewMirror(),
 		UpdateSelf:     profile.NewUpdater(profile.UpdaterDeps{Work: work}),
+		ChangeEmail: registration.NewEmailChanger(registration.EmailChangerDeps{
+			Work: work, Mail: mail, Revocations: revocations, Now: now, NewID: newID, NewSecret: newSecret,
+		}),
 		ChangePassword: apppassword.NewChanger(apppassword.ChangerDeps{
 			Work: work, Attempts: taker, Revocations: revocations, Alert: s.mailOn, Now: now, NewID: newID,
 		}),
@@ -492,6 +503,13 @@ func (c faultyCooldowns) Start(ctx context.Context, k notice.Kind, normal string
 		return 0, err
 	}
 	return c.Cooldowns.Start(ctx, k, normal, now, ttl)
+}
+
+func (c faultyCooldowns) Left(ctx context.Context, k notice.Kind, normal string, now time.Time) (time.Duration, error) {
+	if err := c.f.at("cooldowns.left"); err != nil {
+		return 0, err
+	}
+	return c.Cooldowns.Left(ctx, k, normal, now)
 }
 
 type faultyMinter struct {
@@ -910,11 +928,14 @@ func (w *world) mails(kind notice.Kind) (all []notice.Notice) {
 }
 
 // link returns the token of the latest verification mail.
-func (w *world) link() string {
+func (w *world) link() string { return w.linkOf(notice.EmailVerification) }
+
+// linkOf returns the token of the latest mail of a kind.
+func (w *world) linkOf(kind notice.Kind) string {
 	w.t.Helper()
-	all := w.mails(notice.EmailVerification)
+	all := w.mails(kind)
 	if len(all) == 0 {
-		w.t.Fatal("no verification mail")
+		w.t.Fatalf("no mail %s", kind)
 	}
 	return all[len(all)-1].Token.Reveal()
 }

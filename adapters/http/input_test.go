@@ -264,8 +264,12 @@ func TestHeadIsAnsweredAsGetWithoutABody(t *testing.T) {
 		if e.Method != http.MethodGet {
 			continue
 		}
-		get := w.ok(req("GET "+e.Path, "", bearer(a.access)))
-		head := w.ok(req("HEAD "+e.Path, "", bearer(a.access)))
+		path := e.Path
+		if e.ID == "A11" {
+			path += "?email=ada@example.com"
+		}
+		get := w.ok(req("GET "+path, "", bearer(a.access)))
+		head := w.ok(req("HEAD "+path, "", bearer(a.access)))
 		if len(head.body) != 0 || head.header.Get("Content-Type") != get.header.Get("Content-Type") {
 			t.Errorf("%s: %d bytes, type %q", e.Path, len(head.body), head.header.Get("Content-Type"))
 		}

@@ -52,6 +52,24 @@ func TestEffectsAreThoseOfTheMatrix(t *testing.T) {
 		{"A9", func(w *world, a, _ account) answer {
 			return w.send(req("POST /api/auth/email/verification/send", "", bearer(a.access)))
 		}, "a b", "challenge, reset", []notice.Kind{notice.EmailVerification}, "a b"},
+		{"A7 changed", func(w *world, _, _ account) answer { return w.send(confirm("other")) }, "", "challenge", []notice.Kind{notice.EmailChanged}, ""},
+		{"A8", func(w *world, a, _ account) answer {
+			return w.send(req("GET /api/auth/email/verification/cooldown", "", bearer(a.access)))
+		}, "a b", all, nil, "a b"},
+		{"A10", func(w *world, _, _ account) answer { return w.send(resetBy("reset")) }, "", "own link", []notice.Kind{notice.PasswordChanged}, ""},
+		{"A10 that fails", func(w *world, _, _ account) answer {
+			w.faults.plan("commit", broken("DATABASE_FAILURE"))
+			got := w.send(resetBy("reset"))
+			w.faults.clear()
+			return got
+		}, "a b", all, nil, "a b"},
+		{"A11", func(w *world, _, _ account) answer {
+			return w.send(req("GET /api/auth/password/reset/cooldown?email=ada@example.com", ""))
+		}, "a b", all, nil, "a b"},
+		{"A12", func(w *world, _, _ account) answer { return w.send(forgot("ada@example.com")) }, "a b", "challenge, other link, own link", []notice.Kind{notice.PasswordReset}, "a b"},
+		{"A12 unknown", func(w *world, _, _ account) answer { return w.send(forgot("eve@example.com")) }, "a b", all, []notice.Kind{notice.NoAccountInfo}, "a b"},
+		{"P4", func(w *world, a, _ account) answer { return w.send(moveBy(w.proven(a), "ada@third.example")) }, "a b", "challenge, reset", []notice.Kind{notice.EmailVerification, notice.EmailChangeRequested}, "a b"},
+		{"S2", func(w *world, _, _ account) answer { return w.send(req("POST /api/users/me/sessions/token", "")) }, "a b", all, nil, "a b"},
 		{"P1", func(w *world, a, _ account) answer { return w.send(req("GET /api/users/me", "", bearer(a.access))) }, "a b", all, nil, "a b"},
 		{"P2", func(w *world, a, _ account) answer {
 			return w.send(req("PUT /api/users/me", `{"name":"X"}`, bearer(a.access)))

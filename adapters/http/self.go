@@ -2,6 +2,7 @@ package http
 
 import (
 	"context"
+	"time"
 
 	"gatehouse/adapters/http/api"
 	"gatehouse/domain/client"
@@ -12,6 +13,7 @@ import (
 type self struct {
 	whoAmI inbound.UseCase[inbound.WhoAmI, inbound.Self]
 	update inbound.UseCase[inbound.UpdateSelf, inbound.Self]
+	move   inbound.UseCase[inbound.ChangeEmail, inbound.EmailChange]
 	change inbound.UseCase[inbound.ChangePassword, inbound.Self]
 }
 
@@ -32,6 +34,15 @@ func (h self) UpdateSelf(ctx context.Context, r api.UpdateSelfRequestObject) (ap
 		return nil, err
 	}
 	return api.UpdateSelf200JSONResponse(principalOf(p)), nil
+}
+
+// ChangeEmail handles PUT /api/users/me/email (P4).
+func (h self) ChangeEmail(ctx context.Context, r api.ChangeEmailRequestObject) (api.ChangeEmailResponseObject, error) {
+	c, err := h.move.Do(ctx, inbound.ChangeEmail{Context: sceneOf(ctx).origin(client.Device{}), NewEmail: r.Body.NewEmail})
+	if err != nil {
+		return nil, err
+	}
+	return api.ChangeEmail200JSONResponse{VerificationRequired: c.VerificationRequired, Cooldown: int(c.Cooldown / time.Second)}, nil
 }
 
 // ChangePassword handles PUT /api/users/me/password (P5).

@@ -35,16 +35,22 @@ type Deps struct {
 	Register         inbound.UseCase[inbound.Register, inbound.Done]
 	VerifyEmail      inbound.UseCase[inbound.VerifyEmail, inbound.Self]
 	SendVerification inbound.UseCase[inbound.SendVerification, inbound.MailSent]
+	VerificationWait inbound.UseCase[inbound.VerificationCooldown, inbound.Cooldown]
+	RequestReset     inbound.UseCase[inbound.RequestPasswordReset, inbound.MailSent]
+	ResetWait        inbound.UseCase[inbound.PasswordResetCooldown, inbound.Cooldown]
+	ResetPassword    inbound.UseCase[inbound.ResetPassword, inbound.PasswordReset]
 	SignIn           inbound.UseCase[inbound.SignIn, inbound.SignedIn]
 	SignOut          inbound.UseCase[inbound.SignOut, inbound.Done]
 	CheckRefresh     inbound.UseCase[inbound.CheckRefreshToken, inbound.Done]
 	Refresh          inbound.UseCase[inbound.Refresh, inbound.SignedIn]
 	StepUp           inbound.UseCase[inbound.StepUp, inbound.SteppedUp]
 	ListSessions     inbound.UseCase[inbound.ListSessions, inbound.Sessions]
+	SessionToken     inbound.UseCase[inbound.CreateSessionToken, inbound.SessionToken]
 	EndSession       inbound.UseCase[inbound.EndSession, inbound.Sessions]
 	EndAllSessions   inbound.UseCase[inbound.EndAllSessions, inbound.Done]
 	WhoAmI           inbound.UseCase[inbound.WhoAmI, inbound.Self]
 	UpdateSelf       inbound.UseCase[inbound.UpdateSelf, inbound.Self]
+	ChangeEmail      inbound.UseCase[inbound.ChangeEmail, inbound.EmailChange]
 	ChangePassword   inbound.UseCase[inbound.ChangePassword, inbound.Self]
 	CreateGuest      inbound.UseCase[inbound.CreateGuest, inbound.SignedIn]
 
@@ -114,6 +120,7 @@ func (d Deps) origins() origins {
 type handlers struct {
 	authentication
 	verification
+	recovery
 	sessions
 	self
 	guests
@@ -138,9 +145,10 @@ func New(d Deps) (http.Handler, error) {
 	say := speaker{d.jar(), d.Transport, d.Now}
 	all := handlers{
 		authentication: authentication{say, d.Register, d.SignIn, d.SignOut, d.Refresh, d.StepUp, d.Status},
-		verification:   verification{d.VerifyEmail, d.SendVerification},
-		sessions:       sessions{say, d.ListSessions, d.EndSession, d.EndAllSessions},
-		self:           self{d.WhoAmI, d.UpdateSelf, d.ChangePassword},
+		verification:   verification{d.VerifyEmail, d.SendVerification, d.VerificationWait},
+		recovery:       recovery{d.RequestReset, d.ResetWait, d.ResetPassword},
+		sessions:       sessions{say, d.ListSessions, d.SessionToken, d.EndSession, d.EndAllSessions},
+		self:           self{d.WhoAmI, d.UpdateSelf, d.ChangeEmail, d.ChangePassword},
 		guests:         guests{say, d.CreateGuest},
 		documents:      documents{d.PublicKeys},
 	}

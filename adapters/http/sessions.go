@@ -14,6 +14,7 @@ import (
 type sessions struct {
 	speaker
 	list   inbound.UseCase[inbound.ListSessions, inbound.Sessions]
+	token  inbound.UseCase[inbound.CreateSessionToken, inbound.SessionToken]
 	end    inbound.UseCase[inbound.EndSession, inbound.Sessions]
 	endAll inbound.UseCase[inbound.EndAllSessions, inbound.Done]
 }
@@ -25,6 +26,21 @@ func (h sessions) ListSessions(ctx context.Context, _ api.ListSessionsRequestObj
 		return nil, err
 	}
 	return api.ListSessions200JSONResponse(sessionsOf(ctx, all)), nil
+}
+
+// CreateSessionToken handles POST /api/users/me/sessions/token (S2).
+func (h sessions) CreateSessionToken(ctx context.Context, r api.CreateSessionTokenRequestObject) (api.CreateSessionTokenResponseObject, error) {
+	device, err := deviceIn(r.Body, "")
+	if err != nil {
+		return nil, err
+	}
+	s := sceneOf(ctx)
+	made, err := h.token.Do(ctx, inbound.CreateSessionToken{Context: s.origin(device)})
+	if err != nil {
+		return nil, err
+	}
+	h.jar.set(s.answer, sessionCookie, made.Token, made.ExpiresAt, h.now())
+	return api.CreateSessionToken200JSONResponse{Token: h.repeat(made.Token)}, nil
 }
 
 // EndSession handles DELETE /api/users/me/sessions/{sessionId} (S3).

@@ -13,6 +13,7 @@ import (
 type verification struct {
 	verify inbound.UseCase[inbound.VerifyEmail, inbound.Self]
 	send   inbound.UseCase[inbound.SendVerification, inbound.MailSent]
+	wait   inbound.UseCase[inbound.VerificationCooldown, inbound.Cooldown]
 }
 
 // VerifyEmail handles POST /api/auth/email/verification (A7). The token of the
@@ -36,4 +37,19 @@ func (h verification) SendVerificationEmail(ctx context.Context, _ api.SendVerif
 		return nil, err
 	}
 	return api.SendVerificationEmail200JSONResponse{Cooldown: int(sent.Cooldown / time.Second)}, nil
+}
+
+// VerificationCooldown handles GET /api/auth/email/verification/cooldown (A8).
+func (h verification) VerificationCooldown(ctx context.Context, _ api.VerificationCooldownRequestObject) (api.VerificationCooldownResponseObject, error) {
+	s := sceneOf(ctx)
+	left, err := h.wait.Do(ctx, inbound.VerificationCooldown{Context: s.origin(client.Device{}), Access: s.access})
+	if err != nil {
+		return nil, err
+	}
+	return api.VerificationCooldown200JSONResponse(cooldownOf(left)), nil
+}
+
+// cooldownOf rounds up: whoever waits that long need not wait again.
+func cooldownOf(left inbound.Cooldown) api.Cooldown {
+	return api.Cooldown{Remaining: int((time.Duration(left) + time.Second - 1) / time.Second)}
 }

@@ -30,6 +30,9 @@ const (
 	acr       = "acr"
 	authTime  = "auth_time"
 	gen       = "gen"
+	browser   = "browser"
+	system    = "os"
+	locale    = "locale"
 )
 
 // Mint implements [outbound.Minter]. It fails as well on claims that could not
@@ -70,8 +73,12 @@ func (t *Tokens) verdictOf(k token.Kind, c token.Claims) (verdict, bool) {
 	said := token.Claims{
 		ID: c.ID, Subject: c.Subject, Session: c.Session, IssuedAt: second(c.IssuedAt), ExpiresAt: second(c.ExpiresAt),
 	}
-	ok := t.audienceOf(k) != "" && isUUID(c.ID) && isUUID(string(c.Subject)) && isUUID(string(c.Session)) &&
-		isNumber(c.IssuedAt.Unix()) && isNumber(c.ExpiresAt.Unix())
+	ok := t.audienceOf(k) != "" && isUUID(c.ID) && isNumber(c.IssuedAt.Unix()) && isNumber(c.ExpiresAt.Unix())
+	if k == token.Session {
+		said.Subject, said.Session = "", ""
+	} else {
+		ok = ok && isUUID(string(c.Subject)) && isUUID(string(c.Session))
+	}
 	switch k {
 	case token.Access:
 		said.Roles, said.Groups, said.AMR = list(c.Roles), list(c.Groups), list(c.AMR)
@@ -79,9 +86,13 @@ func (t *Tokens) verdictOf(k token.Kind, c token.Claims) (verdict, bool) {
 		ok = ok && c.ACR != "" && isNumber(c.AuthTime.Unix()) && isNumber(int64(c.Gen))
 	case token.StepUp:
 		said.AMR = list(c.AMR)
+	case token.Session:
+		said.Browser, said.OS, said.Locale = c.Browser, c.OS, c.Locale
+		ok = ok && c.Locale != ""
 	case token.Refresh:
 	}
-	for _, s := range slices.Concat(said.Roles, said.Groups, said.AMR, []string{said.ACR}) {
+	texts := []string{said.ACR, said.Browser, said.OS, said.Locale}
+	for _, s := range slices.Concat(said.Roles, said.Groups, said.AMR, texts) {
 		ok = ok && utf8.ValidString(s) // JSON would put something else in its place
 	}
 	return verdict{kind: k, claims: said, notBefore: said.IssuedAt}, ok
@@ -92,8 +103,11 @@ func second(t time.Time) time.Time { return time.Unix(t.Unix(), 0).UTC() }
 // claim names what c says.
 func (t *Tokens) claim(k token.Kind, c token.Claims) map[string]any {
 	m := map[string]any{
-		issuer: t.issuer, audience: t.audienceOf(k), tokenID: c.ID, subject: c.Subject, sessionID: c.Session,
+		issuer: t.issuer, audience: t.audienceOf(k), tokenID: c.ID,
 		issuedAt: c.IssuedAt.Unix(), notBefore: c.IssuedAt.Unix(), expiresAt: c.ExpiresAt.Unix(),
+	}
+	if k != token.Session {
+		m[subject], m[sessionID] = c.Subject, c.Session
 	}
 	switch k {
 	case token.Access:
@@ -101,6 +115,8 @@ func (t *Tokens) claim(k token.Kind, c token.Claims) map[string]any {
 		m[acr], m[authTime], m[gen] = c.ACR, c.AuthTime.Unix(), c.Gen
 	case token.StepUp:
 		m[amr] = c.AMR
+	case token.Session:
+		m[browser], m[system], m[locale] = c.Browser, c.OS, c.Locale
 	case token.Refresh:
 	}
 	return m

@@ -90,9 +90,9 @@ type reader struct {
 }
 
 func (r *reader) claims(k token.Kind) token.Claims {
-	c := token.Claims{
-		ID: r.uuid(tokenID), Subject: principal.ID(r.uuid(subject)), Session: session.ID(r.uuid(sessionID)),
-		IssuedAt: r.date(issuedAt), ExpiresAt: r.date(expiresAt),
+	c := token.Claims{ID: r.uuid(tokenID), IssuedAt: r.date(issuedAt), ExpiresAt: r.date(expiresAt)}
+	if k != token.Session {
+		c.Subject, c.Session = principal.ID(r.uuid(subject)), session.ID(r.uuid(sessionID))
 	}
 	switch k {
 	case token.Access:
@@ -101,6 +101,9 @@ func (r *reader) claims(k token.Kind) token.Claims {
 		r.require(c.ACR != "")
 	case token.StepUp:
 		c.AMR = r.list(amr)
+	case token.Session:
+		c.Browser, c.OS, c.Locale = r.text(browser), r.text(system), r.text(locale)
+		r.require(c.Locale != "")
 	case token.Refresh:
 	}
 	return c

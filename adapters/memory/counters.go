@@ -93,6 +93,14 @@ func (t cooldowns) Start(ctx context.Context, kind notice.Kind, normal string, n
 	return left, err
 }
 
+func (t cooldowns) Left(ctx context.Context, kind notice.Kind, normal string, now time.Time) (left time.Duration, err error) {
+	err = t.read(ctx, func(s *state) error {
+		left = max(0, s.cooldowns.rows[cooldownKey{kind, normal}].Sub(instant(now)))
+		return nil
+	})
+	return left, err
+}
+
 func (t cooldowns) Purge(ctx context.Context, now time.Time, limit int) (n int, err error) {
 	now = instant(now)
 	err = t.write(ctx, func(s *state) error {

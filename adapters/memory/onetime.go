@@ -60,7 +60,7 @@ func (t oneTime) Void(ctx context.Context, of principal.ID, kind onetime.Kind, k
 	return t.write(ctx, func(s *state) error {
 		for h, i := range s.items.rows {
 			kept := keep != "" && i.Address.Normal() == keep
-			if i.Principal == of && i.Kind == kind && i.State(now) == onetime.Usable && !kept {
+			if of != "" && i.Principal == of && i.Kind == kind && i.State(now) == onetime.Usable && !kept {
 				i.VoidedAt = now
 				s.items.put(h, i)
 			}

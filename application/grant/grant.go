@@ -61,6 +61,16 @@ func (i *Issuer) StepUp(of principal.ID, in session.ID, proven session.Proven, n
 	return t, end, err
 }
 
+// Session returns a token that carries a device and a language to where a
+// sign-in begins, and its end. It is nobody's.
+func (i *Issuer) Session(of client.Device, locale string, now time.Time) (secret.Text, time.Time, error) {
+	end := seconds(now.Add(i.d.Token.Session))
+	t, err := i.mint(token.Session, token.Claims{
+		ID: i.d.NewID(), IssuedAt: seconds(now), ExpiresAt: end, Browser: of.Browser, OS: of.OS, Locale: locale,
+	})
+	return t, end, err
+}
+
 // pair mints the tokens of s for its current refresh id.
 func (i *Issuer) pair(p *principal.Principal, s session.Session, now time.Time) (pair session.Pair, err error) {
 	pair.AccessExpires = seconds(earlier(now.Add(i.d.Token.Access), s.ExpiresAt))

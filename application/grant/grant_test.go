@@ -33,7 +33,7 @@ func issuer(tokens *granttest.Tokens) *grant.Issuer {
 	return grant.New(grant.Deps{
 		Minter:  tokens,
 		Session: session.Lifetimes{Refresh: 90 * day, GuestRefresh: 30 * day, Max: 180 * day, ReuseGrace: 10 * time.Second},
-		Token:   token.Lifetimes{Access: 15 * time.Minute, StepUp: 10 * time.Minute},
+		Token:   token.Lifetimes{Access: 15 * time.Minute, StepUp: 10 * time.Minute, Session: 15 * time.Minute},
 		NewID:   func() string { ids++; return fmt.Sprintf("id-%d", ids) },
 	})
 }
@@ -153,6 +153,17 @@ func TestStepUpSaysWhatWasProvenJustNow(t *testing.T) {
 	}
 }
 
+func TestASessionTokenIsNobodys(t *testing.T) {
+	got, end, err := issuer(&granttest.Tokens{}).Session(client.Device{Browser: "Lynx", OS: "Plan 9"}, "de-AT", noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := token.Claims{ID: "id-1", IssuedAt: sec, ExpiresAt: sec.Add(15 * time.Minute), Browser: "Lynx", OS: "Plan 9", Locale: "de-AT"}
+	if c := read(t, got, token.Session); !reflect.DeepEqual(c, want) || end != want.ExpiresAt {
+		t.Errorf("session token until %v\n got %+v\nwant %+v", end, c, want)
+	}
+}
+
 func TestWhatCannotBeMintedIsNotGranted(t *testing.T) {
 	for _, k := range []token.Kind{token.Access, token.Refresh} {
 		i := issuer(&granttest.Tokens{Fails: k})
@@ -168,6 +179,10 @@ func TestWhatCannotBeMintedIsNotGranted(t *testing.T) {
 	i := issuer(&granttest.Tokens{Fails: token.StepUp})
 	if _, _, err := i.StepUp("ada", "s1", nil, noon); fault.CodeOf(err) != fault.TokenCreationFailure {
 		t.Errorf("StepUp = %v", err)
+	}
+	i = issuer(&granttest.Tokens{Fails: token.Session})
+	if _, _, err := i.Session(client.Device{}, "en", noon); fault.CodeOf(err) != fault.TokenCreationFailure {
+		t.Errorf("Session = %v", err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/application/account"
 	"gatehouse/application/attempt"
+	"gatehouse/application/letter"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/notice"
 	"gatehouse/domain/onetime"
@@ -147,7 +148,7 @@ func (c *Changer) replace(ctx context.Context, cmd inbound.ChangePassword, verif
 			if err := c.d.Attempts.Reset(ctx, s, of); err != nil {
 				return err
 			}
-			return c.alert(ctx, s, notice.To(p, notice.PasswordChanged, noticeID, cmd.Locale, now).CausedBy(cmd.From))
+			return alert(ctx, s, c.d.Alert, notice.To(p, notice.PasswordChanged, noticeID, cmd.Locale, now).CausedBy(cmd.From))
 		})
 	})
 	return p, err
@@ -171,12 +172,9 @@ func voidItems(ctx context.Context, s outbound.Stores, p *principal.Principal, n
 	return nil
 }
 
-func (c *Changer) alert(ctx context.Context, s outbound.Stores, n notice.Notice) error {
-	if !c.d.Alert {
+func alert(ctx context.Context, s outbound.Stores, on bool, n notice.Notice) error {
+	if !on {
 		return nil
 	}
-	if err := s.Outbox.Add(ctx, n); err != nil {
-		return fmt.Errorf("queue %s: %w", n.Kind, err)
-	}
-	return nil
+	return letter.Queue(ctx, s, n)
 }

@@ -103,7 +103,7 @@ func (a arrival) verification() *outbound.Mailing {
 	if c == nil {
 		return nil
 	}
-	i, n := link{a.noticeID, a.token, a.cmd.Locale, "", a.now, a.mail.VerificationTTL}.to(a.user)
+	i, n := link{a.noticeID, a.token, a.cmd.Locale, "", a.now, a.mail.VerificationTTL}.to(a.user, a.user.Email())
 	return &outbound.Mailing{Cooldown: *c, Notice: n, Link: &i}
 }
 

@@ -1,6 +1,6 @@
 // Package registration holds the use cases by which an account comes to be and
-// its address is proven: registering, verifying, asking for another link. Who
-// learns what about an address that is taken is decided here; how mails are
+// its address is proven: registering, verifying, asking for another link, or
+// for another address. Who learns what about an address that is taken is decided here; how mails are
 // written and sent is not.
 package registration
 
@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"gatehouse/application/letter"
 	"gatehouse/domain/email"
 	"gatehouse/domain/notice"
 	"gatehouse/domain/onetime"
@@ -22,6 +23,8 @@ import (
 type Mail struct {
 	On    bool
 	Alert bool // tell owners that somebody tried to register their address
+
+	AlertMoved bool // tell owners, at the address they had, that it changes
 
 	Cooldown        time.Duration // between two verification mails to an address
 	InfoCooldown    time.Duration // between two alerts to an address
@@ -38,39 +41,26 @@ type link struct {
 	ttl      time.Duration
 }
 
-// to returns the link to the address of p, and the mail that carries it.
-func (l link) to(p *principal.Principal) (onetime.Item, notice.Notice) {
+// to returns the link that proves an address for p, and the mail that carries
+// it there.
+func (l link) to(p *principal.Principal, address email.Address) (onetime.Item, notice.Notice) {
 	i := onetime.Item{
 		Hash: onetime.HashOf(l.token), Kind: onetime.EmailVerification,
-		Principal: p.ID(), Session: l.session, Address: p.Email(),
+		Principal: p.ID(), Session: l.session, Address: address,
 		CreatedAt: l.now, ExpiresAt: l.now.Add(l.ttl),
 	}
-	return i, notice.To(p, notice.EmailVerification, l.noticeID, l.locale, l.now).Linking(l.token, l.ttl)
+	n := notice.To(p, notice.EmailVerification, l.noticeID, l.locale, l.now).Linking(l.token, l.ttl)
+	n.To = address
+	return i, n
 }
 
-// promise stores the link, and the mail that carries it, to the address of p.
-func (l link) promise(ctx context.Context, s outbound.Stores, p *principal.Principal) error {
-	i, n := l.to(p)
+// promise stores the link, and the mail that carries it.
+func (l link) promise(ctx context.Context, s outbound.Stores, p *principal.Principal, address email.Address) error {
+	i, n := l.to(p, address)
 	if err := s.OneTime.Add(ctx, i); err != nil {
 		return fmt.Errorf("add verification link: %w", err)
 	}
-	return queue(ctx, s, n)
-}
-
-func queue(ctx context.Context, s outbound.Stores, n notice.Notice) error {
-	if err := s.Outbox.Add(ctx, n); err != nil {
-		return fmt.Errorf("queue %s: %w", n.Kind, err)
-	}
-	return nil
-}
-
-// cool begins a cooldown, or returns how long the one that runs still lasts.
-func cool(ctx context.Context, s outbound.Stores, kind notice.Kind, to email.Address, now time.Time, ttl time.Duration) (time.Duration, error) {
-	left, err := s.Cooldowns.Start(ctx, kind, to.Normal(), now, ttl)
-	if err != nil {
-		return 0, fmt.Errorf("start cooldown of %s: %w", kind, err)
-	}
-	return left, nil
+	return letter.Queue(ctx, s, n)
 }
 
 func voidLinks(ctx context.Context, s outbound.Stores, of principal.ID, now time.Time) error {

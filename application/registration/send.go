@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gatehouse/application/account"
+	"gatehouse/application/letter"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/notice"
 	"gatehouse/domain/secret"
@@ -29,10 +30,6 @@ type Sender struct{ d SenderDeps }
 // NewSender returns a Sender.
 func NewSender(d SenderDeps) *Sender { return &Sender{d} }
 
-// disabledFor is the wait that EMAIL_DISABLED names (contract §1.1): only an
-// operator can end it.
-const disabledFor = time.Hour
-
 // Do implements [inbound.UseCase].
 func (s *Sender) Do(ctx context.Context, cmd inbound.SendVerification) (inbound.MailSent, error) {
 	l := link{
@@ -47,19 +44,15 @@ func (s *Sender) Do(ctx context.Context, cmd inbound.SendVerification) (inbound.
 		case p.EmailVerified():
 			return fault.New(fault.EmailAlreadyVerified)
 		case !s.d.Mail.On:
-			return fault.New(fault.EmailDisabled).RetryIn(disabledFor)
+			return letter.Off()
 		}
-		left, err := cool(ctx, st, notice.EmailVerification, p.Email(), l.now, s.d.Mail.Cooldown)
-		switch {
-		case err != nil:
-			return fault.New(fault.CacheOperationFailure).Because(err)
-		case left > 0:
-			return fault.New(fault.EmailCooldownActive).RetryIn(left)
+		if err := letter.Ask(ctx, st, notice.EmailVerification, p.Email().Normal(), l.now, s.d.Mail.Cooldown); err != nil {
+			return err
 		}
 		if err := voidLinks(ctx, st, p.ID(), l.now); err != nil {
 			return err
 		}
-		return l.promise(ctx, st, p)
+		return l.promise(ctx, st, p, p.Email())
 	})
 	if err != nil {
 		return inbound.MailSent{}, err

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"gatehouse/application/account"
+	"gatehouse/application/letter"
 	"gatehouse/domain/fault"
+	"gatehouse/domain/notice"
 	"gatehouse/domain/onetime"
 	"gatehouse/domain/principal"
 	"gatehouse/ports/inbound"
@@ -18,8 +20,11 @@ var _ inbound.UseCase[inbound.VerifyEmail, inbound.Self] = (*Verifier)(nil)
 
 // VerifierDeps are what a [Verifier] works with. All are required.
 type VerifierDeps struct {
-	Work outbound.UnitOfWork
-	Now  func() time.Time
+	Work        outbound.UnitOfWork
+	Mail        Mail
+	Revocations outbound.Revocations
+	Now         func() time.Time
+	NewID       func() string
 }
 
 // Verifier answers [inbound.VerifyEmail].
@@ -33,14 +38,22 @@ func (v *Verifier) Do(ctx context.Context, cmd inbound.VerifyEmail) (p inbound.S
 	if cmd.Token.Reveal() == "" {
 		return nil, fault.Invalid("token", fault.RuleRequired)
 	}
-	now, h := v.d.Now(), onetime.HashOf(cmd.Token)
+	u := use{cmd: cmd, alert: v.d.Mail.On && v.d.Mail.AlertMoved, now: v.d.Now(), hash: onetime.HashOf(cmd.Token), noticeID: v.d.NewID()}
 	// Whoever guesses tokens must not queue for the right to write.
-	if _, err := find(ctx, v.d.Work.Single(), h, now); err != nil {
+	i, err := find(ctx, v.d.Work.Single(), u.hash, u.now)
+	switch {
+	case err != nil:
 		return nil, err
+	case i.Principal == "": // caches would forget everybody
+		return nil, fault.New(fault.UserNotFound)
 	}
-	err = v.d.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
-		p, err = verify(ctx, s, h, now)
-		return err
+	what := outbound.Revocation{Principal: i.Principal, Kept: i.Session}
+	err = account.Revoke(ctx, v.d.Revocations, what, func() (moved bool, err error) {
+		err = v.d.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
+			p, moved, err = u.settle(ctx, s)
+			return err
+		})
+		return moved, err
 	})
 	if err != nil {
 		return nil, err
@@ -68,33 +81,50 @@ func find(ctx context.Context, s outbound.Stores, h onetime.Hash, now time.Time)
 	return i, nil
 }
 
-func verify(ctx context.Context, s outbound.Stores, h onetime.Hash, now time.Time) (*principal.Principal, error) {
-	i, err := find(ctx, s, h, now)
-	if err != nil {
-		return nil, err
-	}
-	p, err := account.User(s.Principals.ByID(ctx, i.Principal))
-	if err != nil {
-		return nil, err
-	}
-	switch same := i.Address.Normal() == p.Email().Normal(); {
-	case same && p.EmailVerified():
-		return nil, fault.New(fault.EmailAlreadyVerified)
-	case !same:
-		return nil, fault.New(fault.EmailVerificationTokenInvalid)
-	}
-	if err := use(ctx, s, h, now); err != nil {
-		return nil, err
-	}
-	p.VerifyEmail(i.Address)
-	if err := s.Principals.Save(ctx, p); err != nil {
-		return nil, fmt.Errorf("save user: %w", err)
-	}
-	return p, voidLinks(ctx, s, p.ID(), now)
+// use is one use of a link, with all that was decided before the transaction.
+type use struct {
+	cmd      inbound.VerifyEmail
+	alert    bool
+	now      time.Time
+	hash     onetime.Hash
+	noticeID string
 }
 
-func use(ctx context.Context, s outbound.Stores, h onetime.Hash, now time.Time) error {
-	err := s.OneTime.Use(ctx, onetime.EmailVerification, h, now)
+// settle returns the account, and whether its address is another one now.
+func (u use) settle(ctx context.Context, s outbound.Stores) (p *principal.Principal, moved bool, err error) {
+	i, err := find(ctx, s, u.hash, u.now)
+	if err != nil {
+		return nil, false, err
+	}
+	if p, err = account.User(s.Principals.ByID(ctx, i.Principal)); err != nil {
+		return nil, false, err
+	}
+	if p.EmailVerified() && i.Address.Normal() == p.Email().Normal() {
+		return nil, false, fault.New(fault.EmailAlreadyVerified)
+	}
+	if err := u.up(ctx, s); err != nil {
+		return nil, false, err
+	}
+	n := notice.To(p, notice.EmailChanged, u.noticeID, u.cmd.Locale, u.now).CausedBy(u.cmd.From) // to the old address
+	moved = p.VerifyEmail(i.Address)
+	if err := saveMoved(ctx, s, p); err != nil {
+		return nil, false, err
+	}
+	if err := voidLinks(ctx, s, p.ID(), u.now); err != nil || !moved {
+		return p, false, err
+	}
+	if err := leaveBehind(ctx, s, p.ID(), i.Session, u.now); err != nil {
+		return nil, false, err
+	}
+	if u.alert {
+		err = letter.Queue(ctx, s, n)
+	}
+	return p, true, err
+}
+
+// up uses the link up.
+func (u use) up(ctx context.Context, s outbound.Stores) error {
+	err := s.OneTime.Use(ctx, onetime.EmailVerification, u.hash, u.now)
 	switch {
 	case errors.Is(err, outbound.ErrStale): // used, or voided since it was found
 		return fault.New(fault.EmailVerificationTokenInvalid).Because(err)

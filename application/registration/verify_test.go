@@ -35,26 +35,28 @@ func TestVerifyEmail(t *testing.T) {
 	for name, tc := range map[string]struct {
 		user  func(*principal.Snapshot)
 		item  func(*onetime.Item)
+		given func(*testing.T, *world)
 		token secret.Text
 		want  fault.Code
 	}{
-		"verifies":                           {},
-		"no token":                           {token: secret.New(""), want: fault.InvalidRequest},
-		"unknown token":                      {token: secret.New("guess"), want: fault.EmailVerificationTokenInvalid},
-		"a link of another kind":             {item: func(i *onetime.Item) { i.Kind = onetime.PasswordReset }, want: fault.EmailVerificationTokenInvalid},
-		"voided":                             {item: func(i *onetime.Item) { i.VoidedAt = noon }, want: fault.EmailVerificationTokenInvalid},
-		"in its last microsecond":            {item: func(i *onetime.Item) { i.ExpiresAt = noon.Add(time.Microsecond) }},
-		"expired":                            {item: func(i *onetime.Item) { i.ExpiresAt = noon }, want: fault.EmailVerificationTokenExpired},
-		"voided, and then expired":           {item: func(i *onetime.Item) { i.VoidedAt, i.ExpiresAt = noon, noon }, want: fault.EmailVerificationTokenInvalid},
-		"used, and then expired":             {user: verified, item: func(i *onetime.Item) { i.UsedAt, i.ExpiresAt = noon.Add(-time.Hour), noon }, want: fault.EmailVerificationTokenExpired},
-		"used for the present address":       {user: verified, item: used, want: fault.EmailAlreadyVerified},
-		"used, and not verified any more":    {item: used, want: fault.EmailVerificationTokenInvalid},
-		"used for an earlier address":        {user: moved, item: used, want: fault.EmailVerificationTokenInvalid},
-		"verified by other means":            {user: verified, want: fault.EmailAlreadyVerified},
-		"for an earlier address":             {user: moved, want: fault.EmailVerificationTokenInvalid},
-		"for an earlier address, unverified": {user: func(s *principal.Snapshot) { moved(s); s.EmailVerified = false }, want: fault.EmailVerificationTokenInvalid},
-		"the account is gone":                {item: func(i *onetime.Item) { i.Principal = "" }, want: fault.UserNotFound},
-		"a guest's":                          {item: func(i *onetime.Item) { i.Principal = "gus" }, want: fault.UserNotFound},
+		"verifies":                        {},
+		"no token":                        {token: secret.New(""), want: fault.InvalidRequest},
+		"unknown token":                   {token: secret.New("guess"), want: fault.EmailVerificationTokenInvalid},
+		"a link of another kind":          {item: func(i *onetime.Item) { i.Kind = onetime.PasswordReset }, want: fault.EmailVerificationTokenInvalid},
+		"voided":                          {item: func(i *onetime.Item) { i.VoidedAt = noon }, want: fault.EmailVerificationTokenInvalid},
+		"in its last microsecond":         {item: func(i *onetime.Item) { i.ExpiresAt = noon.Add(time.Microsecond) }},
+		"expired":                         {item: func(i *onetime.Item) { i.ExpiresAt = noon }, want: fault.EmailVerificationTokenExpired},
+		"voided, and then expired":        {item: func(i *onetime.Item) { i.VoidedAt, i.ExpiresAt = noon, noon }, want: fault.EmailVerificationTokenInvalid},
+		"used, and then expired":          {user: verified, item: func(i *onetime.Item) { i.UsedAt, i.ExpiresAt = noon.Add(-time.Hour), noon }, want: fault.EmailVerificationTokenExpired},
+		"used for the present address":    {user: verified, item: used, want: fault.EmailAlreadyVerified},
+		"used, and not verified any more": {item: used, want: fault.EmailVerificationTokenInvalid},
+		"used for an earlier address":     {user: moved, item: used, want: fault.EmailVerificationTokenInvalid},
+		"verified by other means":         {user: verified, want: fault.EmailAlreadyVerified},
+		"for another address":             {user: moved},
+		"for another address, unverified": {user: func(s *principal.Snapshot) { moved(s); s.EmailVerified = false }},
+		"for an address that is taken":    {user: moved, given: bobHas("ADA@example.com"), want: fault.EmailTaken},
+		"the account is gone":             {item: func(i *onetime.Item) { i.Principal = "" }, want: fault.UserNotFound},
+		"a guest's":                       {item: func(i *onetime.Item) { i.Principal = "gus" }, want: fault.UserNotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
@@ -68,6 +70,9 @@ func TestVerifyEmail(t *testing.T) {
 			w.add(t, a)
 			w.add(t, gus())
 			w.addItem(t, i)
+			if tc.given != nil {
+				tc.given(t, w)
+			}
 			before := w.look(t)
 			token := mailed
 			if !tc.token.Missing() {
@@ -83,8 +88,17 @@ func TestVerifyEmail(t *testing.T) {
 				return
 			}
 			same(t, "answer verified", p.EmailVerified(), true)
+			same(t, "answer's address", p.Email().Typed(), "Ada@Example.com")
 			same(t, "used at", w.item(t, mailed).UsedAt, noon)
 		})
+	}
+}
+
+func bobHas(address string) func(*testing.T, *world) {
+	return func(t *testing.T, w *world) {
+		b := ada()
+		b.ID, b.Email = "bob", accounttest.Address(address)
+		w.add(t, b)
 	}
 }
 

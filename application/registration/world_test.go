@@ -33,6 +33,7 @@ type world struct {
 	store  *memory.Store
 	work   *passwordtest.Work
 	hasher *passwordtest.Hasher
+	caches *accounttest.Caches
 	mail   app.Mail
 	policy password.Policy
 	now    time.Time
@@ -42,8 +43,8 @@ type world struct {
 func newWorld() *world {
 	store := memory.New()
 	w := &world{
-		store: store, work: &passwordtest.Work{UnitOfWork: store}, hasher: &passwordtest.Hasher{}, now: noon,
-		mail: app.Mail{On: true, Alert: true, Cooldown: time.Minute, InfoCooldown: time.Hour, VerificationTTL: 24 * time.Hour},
+		store: store, work: &passwordtest.Work{UnitOfWork: store}, hasher: &passwordtest.Hasher{}, caches: &accounttest.Caches{}, now: noon,
+		mail: app.Mail{On: true, Alert: true, AlertMoved: true, Cooldown: time.Minute, InfoCooldown: time.Hour, VerificationTTL: 24 * time.Hour},
 	}
 	w.hasher.Busy = w.work.Inside
 	return w
@@ -56,7 +57,13 @@ func (w *world) newSecret() secret.Text { return secret.New(fmt.Sprintf("secret-
 func (w *world) registrar() *app.Registrar { return app.NewRegistrar(w.registrarDeps()) }
 
 func (w *world) verifier() *app.Verifier {
-	return app.NewVerifier(app.VerifierDeps{Work: w.work, Now: w.clock})
+	return app.NewVerifier(app.VerifierDeps{Work: w.work, Mail: w.mail, Revocations: w.caches, Now: w.clock, NewID: w.newID})
+}
+
+func (w *world) changer() *app.EmailChanger {
+	return app.NewEmailChanger(app.EmailChangerDeps{
+		Work: w.work, Mail: w.mail, Revocations: w.caches, Now: w.clock, NewID: w.newID, NewSecret: w.newSecret,
+	})
 }
 
 func (w *world) sender() *app.Sender {

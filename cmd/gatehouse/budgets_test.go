@@ -153,8 +153,25 @@ func TestWhatIsOnlyReadWritesNothing(t *testing.T) {
 		if item.Get == nil {
 			continue
 		}
+		if path == "/api/auth/password/reset/cooldown" {
+			path += "?email=ada@example.com"
+		}
 		if got := s.ask("GET", path, ""); got.wrote || got.units > 2 {
 			t.Errorf("GET %s took %+v", path, got)
 		}
+	}
+}
+
+// Whoever times answers, or counts what they cost, does not learn who has an
+// account (faults F34).
+func TestWhoForgotAPasswordCostsTheSameKnownOrNot(t *testing.T) {
+	s := newStack(t)
+	s.ask("POST", "/api/auth/register", credentialsOf("ada@example.com", `,"name":"Ada"`))
+	var costs []cost
+	for _, address := range []string{"ada@example.com", "eve@example.com"} {
+		costs = append(costs, s.ask("POST", "/api/auth/password/reset-request", `{"email":"`+address+`"}`))
+	}
+	if costs[0] != costs[1] || costs[0].units != 1 || !costs[0].wrote {
+		t.Errorf("known %+v, unknown %+v", costs[0], costs[1])
 	}
 }

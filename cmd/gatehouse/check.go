@@ -106,7 +106,8 @@ func (s settings) tokenRules() []rule {
 	}
 	for key, d := range map[string]time.Duration{
 		"tokens.access_ttl": t.AccessTTL, "tokens.refresh_ttl": t.RefreshTTL, "tokens.session_max_age": t.SessionMaxAge,
-		"tokens.step_up_ttl": t.StepUpTTL, "tokens.verification_ttl": t.VerificationTTL,
+		"tokens.step_up_ttl": t.StepUpTTL, "tokens.session_token_ttl": t.SessionTokenTTL,
+		"tokens.verification_ttl": t.VerificationTTL, "tokens.reset_ttl": t.ResetTTL,
 		"guests.idle_ttl": s.Guests.IdleTTL,
 	} {
 		rules = append(rules, rule{key, d >= time.Second && d%time.Second == 0, "whole seconds, at least one"})

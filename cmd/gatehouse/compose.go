@@ -236,7 +236,7 @@ func newParts(f *foundation, base string, work outbound.UnitOfWork, h outbound.H
 		Session: session.Lifetimes{
 			Refresh: t.RefreshTTL, GuestRefresh: f.cfg.Guests.IdleTTL, Max: t.SessionMaxAge, ReuseGrace: t.RefreshReuseGrace,
 		},
-		Token: token.Lifetimes{Access: t.AccessTTL, StepUp: t.StepUpTTL},
+		Token: token.Lifetimes{Access: t.AccessTTL, StepUp: t.StepUpTTL, Session: t.SessionTokenTTL},
 		NewID: newID,
 	})
 	p.attempts = appattempt.New(appattempt.Deps{
@@ -292,7 +292,11 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		alerts      = appsession.Alerts{Login: cfg.Alerts.Login, RefreshReused: cfg.Alerts.RefreshTokenReused}
 		mail        = appregistration.Mail{
 			On: mailOn, Alert: mailOn && cfg.Alerts.Registration,
-			Cooldown: cfg.Mail.Cooldown, InfoCooldown: cfg.Mail.InfoCooldown, VerificationTTL: cfg.Tokens.VerificationTTL,
+			AlertMoved: mailOn && cfg.Alerts.EmailChanged,
+			Cooldown:   cfg.Mail.Cooldown, InfoCooldown: cfg.Mail.InfoCooldown, VerificationTTL: cfg.Tokens.VerificationTTL,
+		}
+		reset = apppassword.ResetMail{
+			On: mailOn, Cooldown: cfg.Mail.Cooldown, InfoCooldown: cfg.Mail.InfoCooldown, TTL: cfg.Tokens.ResetTTL,
 		}
 		ender = appsession.EnderDeps{Work: p.work, Revocations: revocations, Now: now}
 	)
@@ -305,9 +309,20 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		Register: command(a, appregistration.NewRegistrar(appregistration.RegistrarDeps{
 			Work: p.work, Hasher: p.hasher, Policy: cfg.passwordPolicy(), Mail: mail, Now: now, NewID: newID, NewSecret: newSecret,
 		})),
-		VerifyEmail: command(a, appregistration.NewVerifier(appregistration.VerifierDeps{Work: p.work, Now: now})),
+		VerifyEmail: command(a, appregistration.NewVerifier(appregistration.VerifierDeps{
+			Work: p.work, Mail: mail, Revocations: revocations, Now: now, NewID: newID,
+		})),
 		SendVerification: command(a, appregistration.NewSender(appregistration.SenderDeps{
 			Work: p.work, Mail: mail, Now: now, NewID: newID, NewSecret: newSecret,
+		})),
+		VerificationWait: query(a, appregistration.NewCooldown(appregistration.CooldownDeps{Work: p.work, Now: now})),
+		RequestReset: command(a, apppassword.NewResetRequester(apppassword.ResetRequesterDeps{
+			Work: p.work, Mail: reset, Now: now, NewID: newID, NewSecret: newSecret,
+		})),
+		ResetWait: query(a, apppassword.NewResetCooldown(apppassword.ResetCooldownDeps{Work: p.work, Now: now})),
+		ResetPassword: command(a, apppassword.NewResetter(apppassword.ResetterDeps{
+			Work: p.work, Hasher: p.hasher, Attempts: p.attempts, Policy: cfg.passwordPolicy(), Revocations: revocations,
+			Alert: mailOn && cfg.Alerts.PasswordChanged, Now: now, NewID: newID,
 		})),
 		SignIn: command(a, appsession.NewSignerIn(appsession.SignerInDeps{
 			Work: p.work, Attempts: p.attempts, Issuer: p.issuer, Locate: s.atlas.Locate, Alerts: alerts, MailOn: mailOn, NewID: newID, Now: now,
@@ -324,10 +339,14 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 			Work: p.work, Attempts: p.attempts, Issuer: p.issuer, GuestWindow: cfg.Guests.StepUpWindow, Now: now,
 		})),
 		ListSessions:   query(a, appsession.NewLister(appsession.ListerDeps{Work: p.work, Now: now})),
+		SessionToken:   query(a, appsession.NewTokenCreator(appsession.TokenCreatorDeps{Issuer: p.issuer, Now: now})),
 		EndSession:     command(a, appsession.NewEnder(ender)),
 		EndAllSessions: command(a, appsession.NewAllEnder(ender)),
 		WhoAmI:         query(a, appprofile.NewMirror()),
 		UpdateSelf:     command(a, appprofile.NewUpdater(appprofile.UpdaterDeps{Work: p.work})),
+		ChangeEmail: command(a, appregistration.NewEmailChanger(appregistration.EmailChangerDeps{
+			Work: p.work, Mail: mail, Revocations: revocations, Now: now, NewID: newID, NewSecret: newSecret,
+		})),
 		ChangePassword: command(a, apppassword.NewChanger(apppassword.ChangerDeps{
 			Work: p.work, Attempts: p.attempts, Policy: cfg.passwordPolicy(), Revocations: revocations,
 			Alert: mailOn && cfg.Alerts.PasswordChanged, Now: now, NewID: newID,

@@ -93,7 +93,9 @@ type tokensConfig struct {
 	SessionMaxAge     time.Duration `koanf:"session_max_age"`
 	RefreshReuseGrace time.Duration `koanf:"refresh_reuse_grace"`
 	StepUpTTL         time.Duration `koanf:"step_up_ttl"`
+	SessionTokenTTL   time.Duration `koanf:"session_token_ttl"`
 	VerificationTTL   time.Duration `koanf:"verification_ttl"`
+	ResetTTL          time.Duration `koanf:"reset_ttl"`
 	HeaderAllowed     bool          `koanf:"header_allowed"`
 	HeaderPreferred   bool          `koanf:"header_preferred"`
 }
@@ -122,6 +124,7 @@ type limitsConfig struct {
 type alertsConfig struct {
 	Login              bool `koanf:"login"`
 	Registration       bool `koanf:"registration"`
+	EmailChanged       bool `koanf:"email_changed"`
 	PasswordChanged    bool `koanf:"password_changed"`
 	RefreshTokenReused bool `koanf:"refresh_token_reused"`
 }

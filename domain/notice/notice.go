@@ -43,6 +43,12 @@ func To(p *principal.Principal, kind Kind, id, locale string, now time.Time) Not
 	}
 }
 
+// ToStranger addresses a notice of a kind to whoever reads the mail of an
+// address that no account has.
+func ToStranger(address email.Address, kind Kind, id, locale string, now time.Time) Notice {
+	return Notice{ID: id, Kind: kind, To: address, Locale: locale, CreatedAt: now, ExpiresAt: now.Add(keep)}
+}
+
 // Linking returns a copy that carries the token of a link which is good for
 // ttl; the mail is worthless once the link is.
 func (n Notice) Linking(t secret.Text, ttl time.Duration) Notice {

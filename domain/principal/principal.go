@@ -177,11 +177,32 @@ func (p *Principal) ChangePassword(h password.Hash) {
 // changes no way to sign in.
 func (p *Principal) RenewHash(h password.Hash) { p.s.Hash = h }
 
+// ResetPassword replaces the hash, or adds the first one, for who got a mail
+// at the address of the account, which that verifies. Whoever verified the old
+// password is overtaken.
+func (p *Principal) ResetPassword(h password.Hash) {
+	p.ChangePassword(h)
+	p.s.EmailVerified = true
+}
+
 // VerifyEmail notes that address, which the caller proved to own, is the
-// principal's.
-func (p *Principal) VerifyEmail(address email.Address) {
+// principal's. If it is another one than before it returns true, and whoever
+// verified a password for the old one is overtaken.
+func (p *Principal) VerifyEmail(address email.Address) (moved bool) {
+	if moved = p.s.Email.Normal() != address.Normal(); moved {
+		p.s.CredVersion++
+	}
 	p.s.Email = address
 	p.s.EmailVerified = true
+	return moved
+}
+
+// ChangeEmail takes an address that nobody has proven to own. Whoever verified
+// a password for the old one is overtaken.
+func (p *Principal) ChangeEmail(address email.Address) {
+	p.s.Email = address
+	p.s.EmailVerified = false
+	p.s.CredVersion++
 }
 
 // MarkActive notes a sign-in or refresh.

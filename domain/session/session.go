@@ -41,6 +41,8 @@ const (
 	EndedByOwner    EndReason = "ended_by_owner"
 	RefreshReused   EndReason = "refresh_token_reused"
 	PasswordChanged EndReason = "password_changed"
+	PasswordReset   EndReason = "password_reset"
+	EmailChanged    EndReason = "email_changed"
 	Disabled        EndReason = "disabled"
 	EndedByOperator EndReason = "ended_by_operator"
 	Restored        EndReason = "restored" // the database was put back to an earlier state

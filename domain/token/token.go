@@ -18,17 +18,18 @@ const (
 	Access  Kind = "at+jwt" // RFC 9068
 	Refresh Kind = "rt+jwt"
 	StepUp  Kind = "step-up+jwt"
+	Session Kind = "session+jwt" // belongs to nobody, and proves nothing
 )
 
 // Kinds lists every kind, for adapters and tests that must cover them all.
-func Kinds() []Kind { return []Kind{Access, Refresh, StepUp} }
+func Kinds() []Kind { return []Kind{Access, Refresh, StepUp, Session} }
 
 // Claims is what a token says. Issuer and audience belong to the adapter.
 type Claims struct {
-	ID        string // jti (RFC 7519 §4.1.7)
-	Subject   principal.ID
-	Session   session.ID // sid
-	IssuedAt  time.Time  // whole seconds, as ExpiresAt and AuthTime
+	ID        string       // jti (RFC 7519 §4.1.7)
+	Subject   principal.ID // "" in session tokens
+	Session   session.ID   // sid; "" in session tokens
+	IssuedAt  time.Time    // whole seconds, as ExpiresAt and AuthTime
 	ExpiresAt time.Time
 
 	AMR []string // access and step-up tokens
@@ -39,11 +40,16 @@ type Claims struct {
 	ACR      string
 	AuthTime time.Time
 	Gen      int // the principal's token generation at issue
+
+	// Of session tokens only: of a sign-in that is about to begin elsewhere.
+	Browser string // "" if unknown, as OS
+	OS      string
+	Locale  string // canonical tag
 }
 
 // Lifetimes says how long the tokens last that are not a session themselves.
 type Lifetimes struct {
-	Access, StepUp time.Duration
+	Access, StepUp, Session time.Duration
 }
 
 // PublicKey is one entry of the published key set (RFC 7517).

@@ -84,6 +84,17 @@ type SteppedUp struct {
 	ExpiresAt time.Time
 }
 
+// CreateSessionToken asks for a token that carries the caller's device and
+// language through a sign-in at a provider (contract S2). It proves nothing, and
+// nothing is stored. It is refused with TOKEN_CREATION_FAILURE.
+type CreateSessionToken struct{ Context }
+
+// SessionToken is the answer to [CreateSessionToken].
+type SessionToken struct {
+	Token     secret.Text
+	ExpiresAt time.Time
+}
+
 // ListSessions asks for the caller's live sessions, the calling one first,
 // then the most recently active (contract S1). It is refused with
 // PRINCIPAL_NOT_FOUND.

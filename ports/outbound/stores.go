@@ -88,6 +88,7 @@ type OneTime interface {
 	Use(ctx context.Context, kind onetime.Kind, h onetime.Hash, now time.Time) error
 	// Void makes the usable items of a kind and principal worthless, but for
 	// those that prove the address whose normal form is keep ("" keeps none).
+	// What is nobody's stays as it is: the principal "" has no items.
 	Void(ctx context.Context, of principal.ID, kind onetime.Kind, keep string, now time.Time) error
 	// VoidEvery makes every usable item worthless and returns how many there
 	// were.
@@ -168,6 +169,9 @@ type Cooldowns interface {
 	// that runs still lasts and changes nothing. Of any number of callers at
 	// once, one begins it.
 	Start(ctx context.Context, kind notice.Kind, normal string, now time.Time, ttl time.Duration) (time.Duration, error)
+	// Left returns how long a cooldown still lasts at now, zero when none runs,
+	// and begins none. One statement.
+	Left(ctx context.Context, kind notice.Kind, normal string, now time.Time) (time.Duration, error)
 	// Purge removes at most limit cooldowns that ended before now.
 	Purge(ctx context.Context, now time.Time, limit int) (int, error)
 }

@@ -294,6 +294,23 @@ type Avatar struct {
 	UpdatedAt  Instant              `json:"updatedAt"`
 }
 
+// ChangeEmailRequest defines model for ChangeEmailRequest.
+type ChangeEmailRequest struct {
+	// NewEmail One address without display name
+	//
+	// Example: ada@elsewhere.example
+	NewEmail string `json:"newEmail"`
+}
+
+// ChangeEmailResponse defines model for ChangeEmailResponse.
+type ChangeEmailResponse struct {
+	// Cooldown Seconds until another link can be asked for; 0 if the installation sends no mail
+	Cooldown int `json:"cooldown"`
+
+	// VerificationRequired False only if the installation sends no mail
+	VerificationRequired bool `json:"verificationRequired"`
+}
+
 // ChangePasswordRequest defines model for ChangePasswordRequest.
 type ChangePasswordRequest struct {
 	NewPassword password.Plain `json:"newPassword"`
@@ -302,6 +319,12 @@ type ChangePasswordRequest struct {
 
 // Code The stable name of a problem
 type Code string
+
+// Cooldown defines model for Cooldown.
+type Cooldown struct {
+	// Remaining Seconds, rounded up; 0 when no cooldown runs
+	Remaining int `json:"remaining"`
+}
 
 // CreateGuestRequest defines model for CreateGuestRequest.
 type CreateGuestRequest struct {
@@ -423,6 +446,23 @@ type LoginResponse struct {
 type MailSent struct {
 	// Cooldown Seconds until such a mail can be asked for again
 	Cooldown int `json:"cooldown"`
+}
+
+// PasswordResetMailRequest defines model for PasswordResetMailRequest.
+type PasswordResetMailRequest struct {
+	// Email One address without display name
+	//
+	// Example: ada@example.com
+	Email string `json:"email"`
+}
+
+// PasswordResetRequest defines model for PasswordResetRequest.
+type PasswordResetRequest struct {
+	// NewPassword The password to be
+	NewPassword password.Plain `json:"newPassword"`
+
+	// Token The mailed token
+	Token secret.Text `json:"token,omitempty"`
 }
 
 // PrincipalResponse A user or a guest, as its owner sees it
@@ -586,6 +626,12 @@ type SessionInfoRequest struct {
 	Os *string `json:"os,omitempty"`
 }
 
+// SessionTokenResponse defines model for SessionTokenResponse.
+type SessionTokenResponse struct {
+	// Token Null if headers are off
+	Token *string `json:"token"`
+}
+
 // StatusResponse defines model for StatusResponse.
 type StatusResponse struct {
 	// Authenticated The access token is good
@@ -665,6 +711,27 @@ type LoginParams struct {
 	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
 }
 
+// ResetPasswordParams defines parameters for ResetPassword.
+type ResetPasswordParams struct {
+	// Token The mailed token, if the body has none
+	Token QuerySecret `form:"token,omitempty" json:"token,omitempty"`
+
+	// Locale Language of messages and mails. Absent, the best match of `Accept-Language` counts
+	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
+}
+
+// RequestPasswordResetParams defines parameters for RequestPasswordReset.
+type RequestPasswordResetParams struct {
+	// Locale Language of messages and mails. Absent, the best match of `Accept-Language` counts
+	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
+}
+
+// PasswordResetCooldownParams defines parameters for PasswordResetCooldown.
+type PasswordResetCooldownParams struct {
+	// Email The address, in any case. Any text that is not blank will do
+	Email string `form:"email" json:"email"`
+}
+
 // RegisterParams defines parameters for Register.
 type RegisterParams struct {
 	// SendEmail Whether to mail the verification link
@@ -680,8 +747,20 @@ type StepUpParams struct {
 	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
 }
 
+// ChangeEmailParams defines parameters for ChangeEmail.
+type ChangeEmailParams struct {
+	// Locale Language of messages and mails. Absent, the best match of `Accept-Language` counts
+	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
+}
+
 // ChangePasswordParams defines parameters for ChangePassword.
 type ChangePasswordParams struct {
+	// Locale Language of messages and mails. Absent, the best match of `Accept-Language` counts
+	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
+}
+
+// CreateSessionTokenParams defines parameters for CreateSessionToken.
+type CreateSessionTokenParams struct {
 	// Locale Language of messages and mails. Absent, the best match of `Accept-Language` counts
 	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
 }
@@ -691,6 +770,12 @@ type VerifyEmailJSONRequestBody = EmailVerificationRequest
 
 // LoginJSONRequestBody defines body for Login for application/json ContentType.
 type LoginJSONRequestBody = LoginRequest
+
+// ResetPasswordJSONRequestBody defines body for ResetPassword for application/json ContentType.
+type ResetPasswordJSONRequestBody = PasswordResetRequest
+
+// RequestPasswordResetJSONRequestBody defines body for RequestPasswordReset for application/json ContentType.
+type RequestPasswordResetJSONRequestBody = PasswordResetMailRequest
 
 // RefreshJSONRequestBody defines body for Refresh for application/json ContentType.
 type RefreshJSONRequestBody = SessionInfoRequest
@@ -707,8 +792,14 @@ type CreateGuestJSONRequestBody = CreateGuestRequest
 // UpdateSelfJSONRequestBody defines body for UpdateSelf for application/json ContentType.
 type UpdateSelfJSONRequestBody = UpdatePrincipalRequest
 
+// ChangeEmailJSONRequestBody defines body for ChangeEmail for application/json ContentType.
+type ChangeEmailJSONRequestBody = ChangeEmailRequest
+
 // ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
 type ChangePasswordJSONRequestBody = ChangePasswordRequest
+
+// CreateSessionTokenJSONRequestBody defines body for CreateSessionToken for application/json ContentType.
+type CreateSessionTokenJSONRequestBody = SessionInfoRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -718,6 +809,9 @@ type ServerInterface interface {
 	// VerifyEmail Verify e-mail
 	// (POST /api/auth/email/verification)
 	VerifyEmail(ctx echo.Context, params VerifyEmailParams) error
+	// VerificationCooldown Verification mail cooldown
+	// (GET /api/auth/email/verification/cooldown)
+	VerificationCooldown(ctx echo.Context) error
 	// SendVerificationEmail Resend verification mail
 	// (POST /api/auth/email/verification/send)
 	SendVerificationEmail(ctx echo.Context, params SendVerificationEmailParams) error
@@ -727,6 +821,15 @@ type ServerInterface interface {
 	// Logout Log out
 	// (POST /api/auth/logout)
 	Logout(ctx echo.Context) error
+	// ResetPassword Reset password
+	// (POST /api/auth/password/reset)
+	ResetPassword(ctx echo.Context, params ResetPasswordParams) error
+	// RequestPasswordReset Request reset mail
+	// (POST /api/auth/password/reset-request)
+	RequestPasswordReset(ctx echo.Context, params RequestPasswordResetParams) error
+	// PasswordResetCooldown Password reset cooldown
+	// (GET /api/auth/password/reset/cooldown)
+	PasswordResetCooldown(ctx echo.Context, params PasswordResetCooldownParams) error
 	// Refresh Refresh tokens
 	// (POST /api/auth/refresh)
 	Refresh(ctx echo.Context) error
@@ -751,6 +854,9 @@ type ServerInterface interface {
 	// UpdateSelf Update own principal
 	// (PUT /api/users/me)
 	UpdateSelf(ctx echo.Context) error
+	// ChangeEmail Change e-mail
+	// (PUT /api/users/me/email)
+	ChangeEmail(ctx echo.Context, params ChangeEmailParams) error
 	// ChangePassword Change password
 	// (PUT /api/users/me/password)
 	ChangePassword(ctx echo.Context, params ChangePasswordParams) error
@@ -760,6 +866,9 @@ type ServerInterface interface {
 	// ListSessions List sessions
 	// (GET /api/users/me/sessions)
 	ListSessions(ctx echo.Context) error
+	// CreateSessionToken Create session token (before O5)
+	// (POST /api/users/me/sessions/token)
+	CreateSessionToken(ctx echo.Context, params CreateSessionTokenParams) error
 	// EndSession Delete one session
 	// (DELETE /api/users/me/sessions/{sessionId})
 	EndSession(ctx echo.Context, sessionId string) error
@@ -807,6 +916,15 @@ func (w *ServerInterfaceWrapper) VerifyEmail(ctx echo.Context) error {
 	return err
 }
 
+// VerificationCooldown converts echo context to params.
+func (w *ServerInterfaceWrapper) VerificationCooldown(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.VerificationCooldown(ctx)
+	return err
+}
+
 // SendVerificationEmail converts echo context to params.
 func (w *ServerInterfaceWrapper) SendVerificationEmail(ctx echo.Context) error {
 	var err error
@@ -849,6 +967,67 @@ func (w *ServerInterfaceWrapper) Logout(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.Logout(ctx)
+	return err
+}
+
+// ResetPassword converts echo context to params.
+func (w *ServerInterfaceWrapper) ResetPassword(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResetPasswordParams
+	// ------------- Optional query parameter "token" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "token", ctx.QueryParams(), &params.Token, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter token: %s", err))
+	}
+
+	// ------------- Optional query parameter "locale" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "locale", ctx.QueryParams(), &params.Locale, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter locale: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResetPassword(ctx, params)
+	return err
+}
+
+// RequestPasswordReset converts echo context to params.
+func (w *ServerInterfaceWrapper) RequestPasswordReset(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RequestPasswordResetParams
+	// ------------- Optional query parameter "locale" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "locale", ctx.QueryParams(), &params.Locale, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter locale: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RequestPasswordReset(ctx, params)
+	return err
+}
+
+// PasswordResetCooldown converts echo context to params.
+func (w *ServerInterfaceWrapper) PasswordResetCooldown(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PasswordResetCooldownParams
+	// ------------- Required query parameter "email" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "email", ctx.QueryParams(), &params.Email, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter email: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PasswordResetCooldown(ctx, params)
 	return err
 }
 
@@ -949,6 +1128,24 @@ func (w *ServerInterfaceWrapper) UpdateSelf(ctx echo.Context) error {
 	return err
 }
 
+// ChangeEmail converts echo context to params.
+func (w *ServerInterfaceWrapper) ChangeEmail(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ChangeEmailParams
+	// ------------- Optional query parameter "locale" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "locale", ctx.QueryParams(), &params.Locale, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter locale: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ChangeEmail(ctx, params)
+	return err
+}
+
 // ChangePassword converts echo context to params.
 func (w *ServerInterfaceWrapper) ChangePassword(ctx echo.Context) error {
 	var err error
@@ -982,6 +1179,24 @@ func (w *ServerInterfaceWrapper) ListSessions(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListSessions(ctx)
+	return err
+}
+
+// CreateSessionToken converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateSessionToken(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateSessionTokenParams
+	// ------------- Optional query parameter "locale" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "locale", ctx.QueryParams(), &params.Locale, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter locale: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateSessionToken(ctx, params)
 	return err
 }
 
@@ -1059,9 +1274,13 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 
 	router.GET(options.BaseURL+"/.well-known/jwks.json", wrapper.GetKeys, options.OperationMiddlewares["getKeys"]...)
 	router.POST(options.BaseURL+"/api/auth/email/verification", wrapper.VerifyEmail, options.OperationMiddlewares["verifyEmail"]...)
+	router.GET(options.BaseURL+"/api/auth/email/verification/cooldown", wrapper.VerificationCooldown, options.OperationMiddlewares["verificationCooldown"]...)
 	router.POST(options.BaseURL+"/api/auth/email/verification/send", wrapper.SendVerificationEmail, options.OperationMiddlewares["sendVerificationEmail"]...)
 	router.POST(options.BaseURL+"/api/auth/login", wrapper.Login, options.OperationMiddlewares["login"]...)
 	router.POST(options.BaseURL+"/api/auth/logout", wrapper.Logout, options.OperationMiddlewares["logout"]...)
+	router.POST(options.BaseURL+"/api/auth/password/reset", wrapper.ResetPassword, options.OperationMiddlewares["resetPassword"]...)
+	router.POST(options.BaseURL+"/api/auth/password/reset-request", wrapper.RequestPasswordReset, options.OperationMiddlewares["requestPasswordReset"]...)
+	router.GET(options.BaseURL+"/api/auth/password/reset/cooldown", wrapper.PasswordResetCooldown, options.OperationMiddlewares["passwordResetCooldown"]...)
 	router.POST(options.BaseURL+"/api/auth/refresh", wrapper.Refresh, options.OperationMiddlewares["refresh"]...)
 	router.POST(options.BaseURL+"/api/auth/register", wrapper.Register, options.OperationMiddlewares["register"]...)
 	router.GET(options.BaseURL+"/api/auth/status", wrapper.AuthenticationStatus, options.OperationMiddlewares["authenticationStatus"]...)
@@ -1070,10 +1289,12 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/openapi", wrapper.GetOpenapi, options.OperationMiddlewares["getOpenapi"]...)
 	router.GET(options.BaseURL+"/api/users/me", wrapper.GetSelf, options.OperationMiddlewares["getSelf"]...)
 	router.PUT(options.BaseURL+"/api/users/me", wrapper.UpdateSelf, options.OperationMiddlewares["updateSelf"]...)
+	router.PUT(options.BaseURL+"/api/users/me/email", wrapper.ChangeEmail, options.OperationMiddlewares["changeEmail"]...)
 	router.PUT(options.BaseURL+"/api/users/me/password", wrapper.ChangePassword, options.OperationMiddlewares["changePassword"]...)
 	router.DELETE(options.BaseURL+"/api/users/me/sessions", wrapper.EndAllSessions, options.OperationMiddlewares["endAllSessions"]...)
 	router.GET(options.BaseURL+"/api/users/me/sessions", wrapper.ListSessions, options.OperationMiddlewares["listSessions"]...)
 	router.DELETE(options.BaseURL+"/api/users/me/sessions/:sessionId", wrapper.EndSession, options.OperationMiddlewares["endSession"]...)
+	router.POST(options.BaseURL+"/api/users/me/sessions/token", wrapper.CreateSessionToken, options.OperationMiddlewares["createSessionToken"]...)
 	router.GET(options.BaseURL+"/livez", wrapper.GetLiveness, options.OperationMiddlewares["getLiveness"]...)
 
 }
@@ -1111,6 +1332,27 @@ type VerifyEmailResponseObject interface {
 type VerifyEmail200JSONResponse PrincipalResponse
 
 func (response VerifyEmail200JSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerificationCooldownRequestObject struct {
+}
+
+type VerificationCooldownResponseObject interface {
+	VisitVerificationCooldownResponse(w http.ResponseWriter) error
+}
+
+type VerificationCooldown200JSONResponse Cooldown
+
+func (response VerificationCooldown200JSONResponse) VisitVerificationCooldownResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -1177,6 +1419,74 @@ type LogoutResponseObject interface {
 type Logout200JSONResponse Success
 
 func (response Logout200JSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetPasswordRequestObject struct {
+	Params ResetPasswordParams
+	Body   *ResetPasswordJSONRequestBody
+}
+
+type ResetPasswordResponseObject interface {
+	VisitResetPasswordResponse(w http.ResponseWriter) error
+}
+
+type ResetPassword200JSONResponse Success
+
+func (response ResetPassword200JSONResponse) VisitResetPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RequestPasswordResetRequestObject struct {
+	Params RequestPasswordResetParams
+	Body   *RequestPasswordResetJSONRequestBody
+}
+
+type RequestPasswordResetResponseObject interface {
+	VisitRequestPasswordResetResponse(w http.ResponseWriter) error
+}
+
+type RequestPasswordReset200JSONResponse MailSent
+
+func (response RequestPasswordReset200JSONResponse) VisitRequestPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PasswordResetCooldownRequestObject struct {
+	Params PasswordResetCooldownParams
+}
+
+type PasswordResetCooldownResponseObject interface {
+	VisitPasswordResetCooldownResponse(w http.ResponseWriter) error
+}
+
+type PasswordResetCooldown200JSONResponse Cooldown
+
+func (response PasswordResetCooldown200JSONResponse) VisitPasswordResetCooldownResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -1363,6 +1673,29 @@ func (response UpdateSelf200JSONResponse) VisitUpdateSelfResponse(w http.Respons
 	return err
 }
 
+type ChangeEmailRequestObject struct {
+	Params ChangeEmailParams
+	Body   *ChangeEmailJSONRequestBody
+}
+
+type ChangeEmailResponseObject interface {
+	VisitChangeEmailResponse(w http.ResponseWriter) error
+}
+
+type ChangeEmail200JSONResponse ChangeEmailResponse
+
+func (response ChangeEmail200JSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ChangePasswordRequestObject struct {
 	Params ChangePasswordParams
 	Body   *ChangePasswordJSONRequestBody
@@ -1428,6 +1761,29 @@ func (response ListSessions200JSONResponse) VisitListSessionsResponse(w http.Res
 	return err
 }
 
+type CreateSessionTokenRequestObject struct {
+	Params CreateSessionTokenParams
+	Body   *CreateSessionTokenJSONRequestBody
+}
+
+type CreateSessionTokenResponseObject interface {
+	VisitCreateSessionTokenResponse(w http.ResponseWriter) error
+}
+
+type CreateSessionToken200JSONResponse SessionTokenResponse
+
+func (response CreateSessionToken200JSONResponse) VisitCreateSessionTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type EndSessionRequestObject struct {
 	SessionId string `json:"sessionId"`
 }
@@ -1479,6 +1835,9 @@ type StrictServerInterface interface {
 	// VerifyEmail Verify e-mail
 	// (POST /api/auth/email/verification)
 	VerifyEmail(ctx context.Context, request VerifyEmailRequestObject) (VerifyEmailResponseObject, error)
+	// VerificationCooldown Verification mail cooldown
+	// (GET /api/auth/email/verification/cooldown)
+	VerificationCooldown(ctx context.Context, request VerificationCooldownRequestObject) (VerificationCooldownResponseObject, error)
 	// SendVerificationEmail Resend verification mail
 	// (POST /api/auth/email/verification/send)
 	SendVerificationEmail(ctx context.Context, request SendVerificationEmailRequestObject) (SendVerificationEmailResponseObject, error)
@@ -1488,6 +1847,15 @@ type StrictServerInterface interface {
 	// Logout Log out
 	// (POST /api/auth/logout)
 	Logout(ctx context.Context, request LogoutRequestObject) (LogoutResponseObject, error)
+	// ResetPassword Reset password
+	// (POST /api/auth/password/reset)
+	ResetPassword(ctx context.Context, request ResetPasswordRequestObject) (ResetPasswordResponseObject, error)
+	// RequestPasswordReset Request reset mail
+	// (POST /api/auth/password/reset-request)
+	RequestPasswordReset(ctx context.Context, request RequestPasswordResetRequestObject) (RequestPasswordResetResponseObject, error)
+	// PasswordResetCooldown Password reset cooldown
+	// (GET /api/auth/password/reset/cooldown)
+	PasswordResetCooldown(ctx context.Context, request PasswordResetCooldownRequestObject) (PasswordResetCooldownResponseObject, error)
 	// Refresh Refresh tokens
 	// (POST /api/auth/refresh)
 	Refresh(ctx context.Context, request RefreshRequestObject) (RefreshResponseObject, error)
@@ -1512,6 +1880,9 @@ type StrictServerInterface interface {
 	// UpdateSelf Update own principal
 	// (PUT /api/users/me)
 	UpdateSelf(ctx context.Context, request UpdateSelfRequestObject) (UpdateSelfResponseObject, error)
+	// ChangeEmail Change e-mail
+	// (PUT /api/users/me/email)
+	ChangeEmail(ctx context.Context, request ChangeEmailRequestObject) (ChangeEmailResponseObject, error)
 	// ChangePassword Change password
 	// (PUT /api/users/me/password)
 	ChangePassword(ctx context.Context, request ChangePasswordRequestObject) (ChangePasswordResponseObject, error)
@@ -1521,6 +1892,9 @@ type StrictServerInterface interface {
 	// ListSessions List sessions
 	// (GET /api/users/me/sessions)
 	ListSessions(ctx context.Context, request ListSessionsRequestObject) (ListSessionsResponseObject, error)
+	// CreateSessionToken Create session token (before O5)
+	// (POST /api/users/me/sessions/token)
+	CreateSessionToken(ctx context.Context, request CreateSessionTokenRequestObject) (CreateSessionTokenResponseObject, error)
 	// EndSession Delete one session
 	// (DELETE /api/users/me/sessions/{sessionId})
 	EndSession(ctx context.Context, request EndSessionRequestObject) (EndSessionResponseObject, error)
@@ -1609,6 +1983,29 @@ func (sh *strictHandler) VerifyEmail(ctx echo.Context, params VerifyEmailParams)
 		return err
 	} else if validResponse, ok := response.(VerifyEmailResponseObject); ok {
 		return validResponse.VisitVerifyEmailResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// VerificationCooldown operation middleware
+func (sh *strictHandler) VerificationCooldown(ctx echo.Context) error {
+	var request VerificationCooldownRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.VerificationCooldown(ctx.Request().Context(), request.(VerificationCooldownRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "VerificationCooldown")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(VerificationCooldownResponseObject); ok {
+		return validResponse.VisitVerificationCooldownResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -1705,6 +2102,127 @@ func (sh *strictHandler) Logout(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(LogoutResponseObject); ok {
 		return validResponse.VisitLogoutResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResetPassword operation middleware
+func (sh *strictHandler) ResetPassword(ctx echo.Context, params ResetPasswordParams) error {
+	var request ResetPasswordRequestObject
+
+	request.Params = params
+
+	var body ResetPasswordJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResetPassword(ctx.Request().Context(), request.(ResetPasswordRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResetPassword")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResetPasswordResponseObject); ok {
+		return validResponse.VisitResetPasswordResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RequestPasswordReset operation middleware
+func (sh *strictHandler) RequestPasswordReset(ctx echo.Context, params RequestPasswordResetParams) error {
+	var request RequestPasswordResetRequestObject
+
+	request.Params = params
+
+	var body RequestPasswordResetJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RequestPasswordReset(ctx.Request().Context(), request.(RequestPasswordResetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RequestPasswordReset")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RequestPasswordResetResponseObject); ok {
+		return validResponse.VisitRequestPasswordResetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PasswordResetCooldown operation middleware
+func (sh *strictHandler) PasswordResetCooldown(ctx echo.Context, params PasswordResetCooldownParams) error {
+	var request PasswordResetCooldownRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PasswordResetCooldown(ctx.Request().Context(), request.(PasswordResetCooldownRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PasswordResetCooldown")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PasswordResetCooldownResponseObject); ok {
+		return validResponse.VisitPasswordResetCooldownResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -2020,6 +2538,54 @@ func (sh *strictHandler) UpdateSelf(ctx echo.Context) error {
 	return nil
 }
 
+// ChangeEmail operation middleware
+func (sh *strictHandler) ChangeEmail(ctx echo.Context, params ChangeEmailParams) error {
+	var request ChangeEmailRequestObject
+
+	request.Params = params
+
+	var body ChangeEmailJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeEmail(ctx.Request().Context(), request.(ChangeEmailRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeEmail")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ChangeEmailResponseObject); ok {
+		return validResponse.VisitChangeEmailResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ChangePassword operation middleware
 func (sh *strictHandler) ChangePassword(ctx echo.Context, params ChangePasswordParams) error {
 	var request ChangePasswordRequestObject
@@ -2108,6 +2674,57 @@ func (sh *strictHandler) ListSessions(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(ListSessionsResponseObject); ok {
 		return validResponse.VisitListSessionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateSessionToken operation middleware
+func (sh *strictHandler) CreateSessionToken(ctx echo.Context, params CreateSessionTokenParams) error {
+	var request CreateSessionTokenRequestObject
+
+	request.Params = params
+
+	var body CreateSessionTokenJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSessionToken(ctx.Request().Context(), request.(CreateSessionTokenRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSessionToken")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateSessionTokenResponseObject); ok {
+		return validResponse.VisitCreateSessionTokenResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

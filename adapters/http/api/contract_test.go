@@ -427,6 +427,8 @@ func codesOf(t *testing.T, r *openapi3.Response) (codes []string) {
 // answers has every schema of an answer as the generated type.
 var answers = []any{
 	api.Avatar{},
+	api.ChangeEmailResponse{},
+	api.Cooldown{},
 	api.FieldError{},
 	api.GuestResponse{},
 	api.Jwk{},
@@ -440,6 +442,7 @@ var answers = []any{
 	api.RefreshResponse{},
 	api.Rendition{},
 	api.SessionInfo{},
+	api.SessionTokenResponse{},
 	api.StatusResponse{},
 	api.StepUpResponse{},
 	api.Success{},

@@ -276,6 +276,13 @@ func (c cooldowns) Start(ctx context.Context, k notice.Kind, normal string, now 
 	return c.Cooldowns.Start(ctx, k, normal, now, ttl)
 }
 
+func (c cooldowns) Left(ctx context.Context, k notice.Kind, normal string, now time.Time) (time.Duration, error) {
+	if err := c.w.call(); err != nil {
+		return 0, err
+	}
+	return c.Cooldowns.Left(ctx, k, normal, now)
+}
+
 func (c cooldowns) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
 	if err := c.w.call(); err != nil {
 		return 0, err

@@ -17,6 +17,7 @@ var counterChecks = []storeCheck{
 	{"AttemptsAllCount", attemptsAllCount},
 	{"AttemptsPurge", attemptsPurge},
 	{"CooldownKeepsApart", cooldownKeepsApart},
+	{"CooldownIsRead", cooldownIsRead},
 	{"CooldownHasOneStarter", cooldownHasOneStarter},
 	{"CooldownsPurge", cooldownsPurge},
 	{"DevicesAreRemembered", devicesAreRemembered},
@@ -122,6 +123,37 @@ func cooldownKeepsApart(t *testing.T, w work) {
 		if err != nil || got != tc.want {
 			t.Errorf("Start(%s, %s) after %v = %v, %v, want %v", tc.kind, tc.normal, tc.after, got, err, tc.want)
 		}
+	}
+}
+
+func cooldownIsRead(t *testing.T, w work) {
+	const minute = time.Minute
+	_, err := w.Single().Cooldowns.Start(t.Context(), notice.PasswordReset, "ada@example.com", at, minute)
+	must(t, err)
+	for _, tc := range []struct {
+		kind   notice.Kind
+		normal string
+		after  time.Duration
+		want   time.Duration
+	}{
+		{notice.PasswordReset, "ada@example.com", 0, minute},
+		{notice.PasswordReset, "ada@example.com", 20 * time.Second, 40 * time.Second},
+		{notice.PasswordReset, "ada@example.com", minute - time.Microsecond, time.Microsecond},
+		{notice.PasswordReset, "ada@example.com", minute, 0},
+		{notice.PasswordReset, "ada@example.com", time.Hour, 0},
+		{notice.EmailVerification, "ada@example.com", 0, 0},
+		{notice.PasswordReset, "bob@example.com", 0, 0},
+	} {
+		read := func(ctx context.Context, s stores) error {
+			got, err := s.Cooldowns.Left(ctx, tc.kind, tc.normal, at.Add(tc.after))
+			if got != tc.want {
+				t.Errorf("Left(%s, %s) after %v = %v, want %v", tc.kind, tc.normal, tc.after, got, tc.want)
+			}
+			return err
+		}
+		must(t, read(t.Context(), w.Single()))
+		must(t, w.View(t.Context(), read))
+		within(t, w, read)
 	}
 }
 

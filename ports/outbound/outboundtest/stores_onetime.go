@@ -170,10 +170,12 @@ func voidLeavesOthersAlone(t *testing.T, w work) {
 	reset, used, void, expired := item(2, "u1"), item(3, "u1"), item(4, "u1"), item(5, "u1")
 	reset.Kind = onetime.PasswordReset
 	used.UsedAt, void.VoidedAt, expired.ExpiresAt = at.Add(-time.Second), at.Add(-time.Second), at
-	all := []onetime.Item{item(1, "u2"), reset, used, void, expired}
+	all := []onetime.Item{item(1, "u2"), item(6, ""), reset, used, void, expired}
 	addItems(t, w, all...)
 	within(t, w, func(ctx context.Context, s stores) error {
-		return s.OneTime.Void(ctx, "u1", onetime.EmailVerification, "", at)
+		return errors.Join(
+			s.OneTime.Void(ctx, "u1", onetime.EmailVerification, "", at), s.OneTime.Void(ctx, "", onetime.EmailVerification, "", at),
+		)
 	})
 	for _, want := range all {
 		sameItem(t, find(t, w, want), want)

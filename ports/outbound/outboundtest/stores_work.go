@@ -288,6 +288,9 @@ func everyCall() map[string]call {
 		"Cooldowns.Start": func(ctx context.Context, s stores) error {
 			return second(s.Cooldowns.Start(ctx, notice.EmailVerification, "x", at, time.Minute))
 		},
+		"Cooldowns.Left": func(ctx context.Context, s stores) error {
+			return second(s.Cooldowns.Left(ctx, notice.EmailVerification, "x", at))
+		},
 		"Cooldowns.Purge": func(ctx context.Context, s stores) error { return second(s.Cooldowns.Purge(ctx, at, 9)) },
 		"Devices.Mark":    func(ctx context.Context, s stores) error { return third(s.Devices.Mark(ctx, "u1", "x", at, at)) },
 		"Entry.Look":      func(ctx context.Context, s stores) error { return third(s.Entry.Look(ctx, of)) },

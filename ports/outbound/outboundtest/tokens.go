@@ -92,6 +92,9 @@ func claimsOf(k token.Kind) token.Claims {
 		c.ACR, c.AuthTime, c.Gen = "aal2", issued.Add(-time.Hour), 7
 	case token.StepUp:
 		c.AMR = []string{"pwd"}
+	case token.Session:
+		c.Subject, c.Session = "", ""
+		c.Browser, c.OS, c.Locale = "Лиса \"9\"", "Linux", "de-AT"
 	case token.Refresh:
 	}
 	return c
@@ -162,6 +165,13 @@ func readWhatWasMinted(t *testing.T, m TokenMaker) {
 		if err != nil || len(got.Roles)+len(got.Groups) != 0 {
 			t.Errorf("Verify of a %s token without roles = %v, %v", k, got, err)
 		}
+		full := claimsOf(k)
+		full.Browser, full.OS, full.Locale = "Lynx", "Plan 9", "en"
+		if k == token.Session {
+			full = claimsOf(k)
+			full.Subject, full.Session = claimsOf(token.Access).Subject, claimsOf(token.Access).Session
+		}
+		verified(t, a, mint(t, a, k, full), k, issued, claimsOf(k)) // it says nothing but what belongs to its kind
 		odd := claimsOf(k)
 		odd.IssuedAt, odd.ExpiresAt = odd.IssuedAt.Add(time.Second-1), odd.ExpiresAt.Add(time.Second-1)
 		verified(t, a, mint(t, a, k, odd), k, issued, claimsOf(k))
@@ -336,6 +346,11 @@ func tokensAreMintedComplete(t *testing.T, m TokenMaker) {
 		if s, err := a.Mint(token.Access, c); fault.CodeOf(err) != fault.TokenCreationFailure || !s.Missing() {
 			t.Errorf("Mint of a token %s = %v, want TOKEN_CREATION_FAILURE alone", why, err)
 		}
+	}
+	nowhere := claimsOf(token.Session)
+	nowhere.Locale = ""
+	if s, err := a.Mint(token.Session, nowhere); fault.CodeOf(err) != fault.TokenCreationFailure || !s.Missing() {
+		t.Errorf("Mint of a session token without a language = %v, want TOKEN_CREATION_FAILURE alone", err)
 	}
 	if s, err := a.Mint("JWT", claimsOf(token.Access)); fault.CodeOf(err) != fault.TokenCreationFailure || !s.Missing() {
 		t.Errorf("Mint of no kind = %v, want TOKEN_CREATION_FAILURE alone", err)

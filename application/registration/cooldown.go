@@ -1,0 +1,36 @@
+package registration
+
+import (
+	"context"
+	"time"
+
+	"gatehouse/application/account"
+	"gatehouse/application/letter"
+	"gatehouse/domain/notice"
+	"gatehouse/ports/inbound"
+	"gatehouse/ports/outbound"
+)
+
+var _ inbound.UseCase[inbound.VerificationCooldown, inbound.Cooldown] = (*Cooldown)(nil)
+
+// CooldownDeps are what a [Cooldown] works with. All are required.
+type CooldownDeps struct {
+	Work outbound.UnitOfWork
+	Now  func() time.Time
+}
+
+// Cooldown answers [inbound.VerificationCooldown].
+type Cooldown struct{ d CooldownDeps }
+
+// NewCooldown returns a Cooldown.
+func NewCooldown(d CooldownDeps) *Cooldown { return &Cooldown{d} }
+
+// Do implements [inbound.UseCase].
+func (c *Cooldown) Do(ctx context.Context, q inbound.VerificationCooldown) (inbound.Cooldown, error) {
+	p, err := account.User(q.Access.Self())
+	if err != nil {
+		return 0, err
+	}
+	left, err := letter.Left(ctx, c.d.Work.Single(), notice.EmailVerification, p.Email().Normal(), c.d.Now())
+	return inbound.Cooldown(left), err
+}
