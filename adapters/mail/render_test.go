@@ -239,32 +239,48 @@ func linksTo(t *testing.T, c mail.Config, kind notice.Kind, page string) {
 	}
 }
 
-// What leads nowhere but to us, and carries no secret it does not need.
-func TestMailsLinkToUsAlone(t *testing.T) {
-	address := regexp.MustCompile(`https?://[^\s"<]+`)
-	for _, kind := range notice.Kinds() {
-		of, _ := kind.Contents()
-		m := render(t, letter(kind))
-		all := address.FindAllString(m.Text+m.HTML, -1)
-		for _, link := range all {
-			if !strings.HasPrefix(link, config.BaseURL+"/") {
-				t.Errorf("%s links to %s", kind, link)
+// forEveryMail renders each kind in each language.
+func forEveryMail(t *testing.T, check func(of notice.Contents, m mail.Message)) {
+	t.Helper()
+	r := renderer(t)
+	for _, lang := range catalogue(t).Languages() {
+		for _, kind := range notice.Kinds() {
+			n := letter(kind)
+			n.Locale = lang
+			m, err := r.Render(n)
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
-		if (len(all) > 0) != (of.Link != notice.NoPage) || strings.Contains(m.Text+m.HTML, "407129") != of.Code {
-			t.Errorf("%s carries %+v, but has the links %q in\n%s", kind, of, all, m.Text)
+			of, _ := kind.Contents()
+			check(of, m)
 		}
 	}
 }
 
-// Mails answer nobody, and are no newsletters one could leave.
-func TestEveryMailSaysThatAProgramSentIt(t *testing.T) {
-	for _, kind := range notice.Kinds() {
-		want := map[string]string{"Auto-Submitted": "auto-generated", "Content-Language": "en"}
-		if got := render(t, letter(kind)).Headers; !maps.Equal(got, want) {
-			t.Errorf("%s has the headers %v, want %v", kind, got, want)
+// What leads nowhere but to us, and carries no secret it does not need.
+func TestMailsLinkToUsAlone(t *testing.T) {
+	address := regexp.MustCompile(`(?i)(?:https?:|mailto:|www\.)[^\s"<]+`)
+	forEveryMail(t, func(of notice.Contents, m mail.Message) {
+		all := address.FindAllString(m.Subject+" "+m.Text+" "+m.HTML, -1)
+		for _, link := range all {
+			if !strings.HasPrefix(link, config.BaseURL+"/") {
+				t.Errorf("%s in %s links to %s", m.Kind, m.Locale, link)
+			}
 		}
-	}
+		if (len(all) > 0) != (of.Link != notice.NoPage) || strings.Contains(m.Text+m.HTML, "407129") != of.Code || strings.Contains(m.Subject, "407129") {
+			t.Errorf("%s in %s carries %+v, but has the links %q in\n%s", m.Kind, m.Locale, of, all, m.Text)
+		}
+	})
+}
+
+// Mails answer nobody, and are no newsletters one could leave: there is an
+// Auto-Submitted, and no List-Unsubscribe.
+func TestEveryMailSaysThatAProgramSentIt(t *testing.T) {
+	forEveryMail(t, func(_ notice.Contents, m mail.Message) {
+		if want := map[string]string{"Auto-Submitted": "auto-generated", "Content-Language": m.Locale}; !maps.Equal(m.Headers, want) {
+			t.Errorf("%s has the headers %v, want %v", m.Kind, m.Headers, want)
+		}
+	})
 }
 
 func TestWhatAMailMustCarryIsThereOrItIsNone(t *testing.T) {

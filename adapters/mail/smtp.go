@@ -102,15 +102,7 @@ func (s *SMTP) Deliver(ctx context.Context, n notice.Notice) error {
 	defer cancel()
 	var l line
 	defer l.close()
-	client, err := s.client(m, func(dialing context.Context, network, _ string) (net.Conn, error) {
-		// The client's own address lacks the brackets of IPv6.
-		conn, err := s.dial(dialing, network, net.JoinHostPort(s.host, strconv.Itoa(s.port)))
-		if err != nil {
-			return nil, err
-		}
-		l.watch(ctx, conn)
-		return s.encrypted(dialing, conn)
-	})
+	client, err := s.client(m, s.dialer(ctx, &l))
 	if err != nil {
 		return fmt.Errorf("prepare SMTP: %w", err)
 	}
@@ -120,6 +112,19 @@ func (s *SMTP) Deliver(ctx context.Context, n notice.Notice) error {
 		return nil
 	}
 	return refusal(ctx, err)
+}
+
+// dialer reaches the server over l, which ends with ctx.
+func (s *SMTP) dialer(ctx context.Context, l *line) gomail.DialContextFunc {
+	return func(dialing context.Context, network, _ string) (net.Conn, error) {
+		// The client's own address lacks the brackets of IPv6.
+		conn, err := s.dial(dialing, network, net.JoinHostPort(s.host, strconv.Itoa(s.port)))
+		if err != nil {
+			return nil, err
+		}
+		l.watch(ctx, conn)
+		return s.encrypted(dialing, conn)
+	}
 }
 
 func compose(m Message) *gomail.Msg {

@@ -54,6 +54,7 @@ type cli struct {
 	User        userCmd        `cmd:"" help:"Create, list and change users."`
 	Sessions    sessionsCmd    `cmd:"" help:"End sessions."`
 	Keys        keysCmd        `cmd:"" help:"Show the keys of the service."`
+	Mail        mailCmd        `cmd:"" help:"See mails as people will, and check that they will arrive."`
 	Settings    configCmd      `cmd:"" name:"config" help:"Check or show the configuration."`
 	Openapi     openapiCmd     `cmd:"" help:"Print the OpenAPI document of the API."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Ask whether the service is ready: exit 0 when it is, 1 otherwise."`

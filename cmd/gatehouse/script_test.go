@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"net"
 	"os/exec"
 	"strconv"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"gatehouse/adapters/gorm/pgtest"
+	"gatehouse/adapters/mail/mailtest"
 )
 
 func TestMain(m *testing.M) {
@@ -35,7 +37,7 @@ func (m leakFree) Run() int {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "postbox": postbox},
 	})
 }
 
@@ -54,4 +56,13 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got := strconv.Itoa(failed.ExitCode()); got != args[0] {
 		ts.Fatalf("exit code %s, want %s", got, args[0])
 	}
+}
+
+// postbox takes mails at $POSTBOX until the script ends.
+func postbox(ts *testscript.TestScript, _ bool, _ []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	_, stop := mailtest.Start(l)
+	ts.Defer(stop)
+	ts.Setenv("POSTBOX", l.Addr().String())
 }

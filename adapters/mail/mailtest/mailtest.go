@@ -45,7 +45,8 @@ func Start(l net.Listener) (s *Server, stop func()) {
 		_ = server.Serve(l)
 	}()
 	return s, func() {
-		_ = server.Close()
+		// A server closed before it began to serve knows of no listener to close.
+		_, _ = server.Close(), l.Close()
 		<-done
 	}
 }
