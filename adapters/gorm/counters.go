@@ -16,6 +16,10 @@ type counterRow struct {
 	Last     instant
 }
 
+func (r counterRow) counter() throttle.Counter {
+	return throttle.Counter{Failures: r.Failures, Last: r.Last.Time}
+}
+
 type attempts struct{ *conn }
 
 // keysOf come as texts, which can be compared. Accounts and networks hold no
@@ -40,11 +44,11 @@ func (t attempts) State(ctx context.Context, of throttle.Subject) (s throttle.St
 			"SELECT key, failures, last FROM attempts WHERE key IN (?, ?)", []byte(account), []byte(network))
 	}
 	for _, r := range rows {
-		switch c := (throttle.Counter{Failures: r.Failures, Last: r.Last.Time}); string(r.Key) {
+		switch string(r.Key) {
 		case account:
-			s.Account = c
+			s.Account = r.counter()
 		case network:
-			s.Network = c
+			s.Network = r.counter()
 		}
 	}
 	return s, err

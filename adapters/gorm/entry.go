@@ -14,17 +14,23 @@ import (
 // on SQLite, to whom no way is long.
 type entry struct{ *conn }
 
+// lookRow has NULL where there is nothing.
 type lookRow struct {
-	Principal       principalRow `gorm:"embedded"`
-	AccountFailures int
-	AccountLast     instant
-	NetworkFailures int
-	NetworkLast     instant
+	principal        principalRow
+	account, network counterRow
 }
 
-const lookQuery = "SELECT a.failures AS account_failures, a.last AS account_last, n.failures AS network_failures, n.last AS network_last, " +
-	principalColumns + " FROM (SELECT 1) one LEFT JOIN attempts a ON a.key = ? LEFT JOIN attempts n ON n.key = ?" +
+const lookQuery = "SELECT a.failures, a.last, n.failures, n.last, " + principalColumns +
+	" FROM (SELECT 1) one LEFT JOIN attempts a ON a.key = ? LEFT JOIN attempts n ON n.key = ?" +
 	" LEFT JOIN principals p ON "
+
+func (r *lookRow) fields() []any {
+	all := append([]any{&r.account.Failures, &r.account.Last, &r.network.Failures, &r.network.Last}, r.principal.columns()...)
+	for i := range all {
+		all[i] = orZero(all[i])
+	}
+	return all
+}
 
 func (t entry) Look(ctx context.Context, of throttle.Subject) (s throttle.State, p *principal.Principal, err error) {
 	account, network := attempts(t).keysOf(of)
@@ -34,12 +40,9 @@ func (t entry) Look(ctx context.Context, of throttle.Subject) (s throttle.State,
 	if err != nil {
 		return s, nil, err
 	}
-	s = throttle.State{
-		Account: throttle.Counter{Failures: r.AccountFailures, Last: r.AccountLast.Time},
-		Network: throttle.Counter{Failures: r.NetworkFailures, Last: r.NetworkLast.Time},
-	}
-	if r.Principal.ID != "" {
-		p, err = t.restoreFor(r.Principal, of.Account)
+	s = throttle.State{Account: r.account.counter(), Network: r.network.counter()}
+	if r.principal.ID != "" {
+		p, err = t.restoreFor(r.principal, of.Account)
 	}
 	return s, p, err
 }

@@ -423,6 +423,7 @@ func statements(t *testing.T, db *DB, call func(context.Context)) (out []stateme
 			on.Create().After("gorm:create").Replace("test:note", note),
 			on.Query().After("gorm:query").Replace("test:note", note),
 			on.Update().After("gorm:update").Replace("test:note", note),
+			on.Row().After("gorm:row").Replace("test:note", note),
 			on.Raw().After("gorm:raw").Replace("test:note", note),
 		))
 	}

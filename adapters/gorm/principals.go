@@ -45,6 +45,19 @@ func (identityRow) TableName() string { return "identities" }
 const principalColumns = "p.id, p.kind, p.name, p.email, p.email_verified, p.admin, p.disabled, p.password_hash, " +
 	"p.identities, p.cred_version, p.token_gen, p.data_key, p.created_at, p.last_active, p.version"
 
+// columns are where principalColumns go.
+func (r *principalRow) columns() []any {
+	return []any{
+		&r.ID, &r.Kind, &r.Name, &r.Email, &r.EmailVerified, &r.Admin, &r.Disabled, &r.PasswordHash,
+		&r.Identities, &r.CredVersion, &r.TokenGen, &r.DataKey, &r.CreatedAt, &r.LastActive, &r.Version,
+	}
+}
+
+// foundPrincipal is a principal that was asked for by principalColumns alone.
+type foundPrincipal struct{ row principalRow }
+
+func (f *foundPrincipal) fields() []any { return f.row.columns() }
+
 // forUpdate leaves foreign keys to p alone: who only refers to a principal
 // does not wait for who changes it.
 const forUpdate = " FOR NO KEY UPDATE OF p"
@@ -59,22 +72,22 @@ func (t principals) locking(query string) string {
 }
 
 func (t principals) ByID(ctx context.Context, id principal.ID) (*principal.Principal, error) {
-	r, err := take[principalRow](ctx, t.conn, "load principal",
+	r, err := take[foundPrincipal](ctx, t.conn, "load principal",
 		t.locking("SELECT "+principalColumns+" FROM principals p WHERE p.id = ?"), string(id))
 	if err != nil {
 		return nil, err
 	}
-	return t.restore(r)
+	return t.restore(r.row)
 }
 
 func (t principals) ByEmail(ctx context.Context, normal string) (*principal.Principal, error) {
 	where, args := t.whereEmail(normal)
-	r, err := take[principalRow](ctx, t.conn, "load principal by address",
+	r, err := take[foundPrincipal](ctx, t.conn, "load principal by address",
 		t.locking("SELECT "+principalColumns+" FROM principals p WHERE "+where), args...)
 	if err != nil {
 		return nil, err
 	}
-	return t.restoreFor(r, normal)
+	return t.restoreFor(r.row, normal)
 }
 
 // restoreFor restores who was found by an address.

@@ -76,21 +76,28 @@ func unlessMissing(op string, err error) error {
 // accessRow is a session joined with its principal, and with the pair its
 // token was exchanged for.
 type accessRow struct {
-	Session   sessionRow   `gorm:"embedded;embeddedPrefix:s_"`
-	Principal principalRow `gorm:"embedded"`
-	Pair      []byte
+	session   sessionRow
+	principal principalRow
+	pair      []byte
 }
 
 const (
-	accessColumns = "SELECT s.id AS s_id, s.principal_id AS s_principal_id, s.refresh_jti AS s_refresh_jti, s.amr AS s_amr, " +
-		"s.started_at AS s_started_at, s.last_active AS s_last_active, s.expires_at AS s_expires_at, " +
-		"s.absolute_until AS s_absolute_until, s.ended_at AS s_ended_at, " + principalColumns
+	accessColumns = "SELECT s.id, s.principal_id, s.refresh_jti, s.amr, " +
+		"s.started_at, s.last_active, s.expires_at, s.absolute_until, s.ended_at, "
 	accessTables = " FROM sessions s JOIN principals p ON p.id = s.principal_id"
-	accessQuery  = accessColumns + accessTables + " WHERE s.id = ?"
+	accessQuery  = accessColumns + "NULL, " + principalColumns + accessTables + " WHERE s.id = ?"
 
-	refreshableQuery = accessColumns + ", g.pair" + accessTables +
+	refreshableQuery = accessColumns + "g.pair, " + principalColumns + accessTables +
 		" LEFT JOIN refresh_grace g ON g.session_id = s.id AND g.presented = ? AND g.until > ? WHERE s.id = ?"
 )
+
+func (r *accessRow) fields() []any {
+	s := &r.session
+	return append([]any{
+		&s.ID, &s.PrincipalID, &s.RefreshJTI, &s.AMR,
+		&s.StartedAt, &s.LastActive, &s.ExpiresAt, &s.AbsoluteUntil, &s.EndedAt, &r.pair,
+	}, r.principal.columns()...)
+}
 
 func (t sessions) Access(ctx context.Context, id session.ID) (outbound.Access, error) {
 	r, err := take[accessRow](ctx, t.conn, "read session", accessQuery, string(id))
@@ -105,10 +112,10 @@ func (t sessions) Refreshable(ctx context.Context, id session.ID, presented stri
 	if err != nil {
 		return outbound.Access{}, nil, err
 	}
-	if r.Pair == nil {
+	if r.pair == nil {
 		return t.access(r), nil, nil
 	}
-	pair, err := t.openPair(t.dataKey(r.Principal.ID, r.Principal.DataKey), id, presented, r.Pair)
+	pair, err := t.openPair(t.dataKey(r.principal.ID, r.principal.DataKey), id, presented, r.pair)
 	if err != nil {
 		return outbound.Access{}, nil, err
 	}
@@ -116,11 +123,11 @@ func (t sessions) Refreshable(ctx context.Context, id session.ID, presented stri
 }
 
 func (s *safe) access(r accessRow) outbound.Access {
-	s.remember(principal.ID(r.Principal.ID), r.Principal.DataKey)
+	s.remember(principal.ID(r.principal.ID), r.principal.DataKey)
 	return outbound.Access{
-		Session: r.Session.session(),
-		Guest:   r.Principal.Kind == string(principal.Guest), Disabled: r.Principal.Disabled, TokenGen: r.Principal.TokenGen,
-		Open: func() (*principal.Principal, error) { return s.restore(r.Principal) },
+		Session: r.session.session(),
+		Guest:   r.principal.Kind == string(principal.Guest), Disabled: r.principal.Disabled, TokenGen: r.principal.TokenGen,
+		Open: func() (*principal.Principal, error) { return s.restore(r.principal) },
 	}
 }
 

@@ -194,12 +194,16 @@ func returning[T any](ctx context.Context, c *conn, op, query string, args ...an
 
 // count returns the number that a statement that writes answers with.
 func (c *conn) count(ctx context.Context, op, query string, args ...any) (n int, err error) {
-	rows, err := returning[int](ctx, c, op, query, args...)
+	rows, err := returning[number](ctx, c, op, query, args...)
 	if err != nil {
 		return 0, err
 	}
-	return rows[0], nil
+	return rows[0].n, nil
 }
+
+type number struct{ n int }
+
+func (r *number) fields() []any { return []any{&r.n} }
 
 // take returns the one row of a statement that only reads, or ErrNotFound.
 func take[T any](ctx context.Context, c *conn, op, sql string, args ...any) (row T, err error) {
@@ -214,11 +218,73 @@ func take[T any](ctx context.Context, c *conn, op, sql string, args ...any) (row
 }
 
 func rowsOf[T any](ctx context.Context, c *conn, db *gorm.DB, op, query string, args ...any) (rows []T, err error) {
+	_, quick := any(new(T)).(fielded)
 	err = c.attempt(ctx, op, func(ctx context.Context) error {
 		rows = nil
-		return db.WithContext(ctx).Raw(query, values(args)...).Find(&rows).Error
+		q := db.WithContext(ctx).Raw(query, values(args)...)
+		if quick {
+			found, err := scan[T](q)
+			rows = found
+			return err
+		}
+		return q.Find(&rows).Error
 	})
 	return rows, err
+}
+
+// fielded are rows that say where their columns go, in the order in which they
+// are asked for. GORM asks each row by reflection, which takes longer than
+// everything else about a statement: too long where requests wait.
+type fielded interface{ fields() []any }
+
+func scan[T any](q *gorm.DB) (all []T, err error) {
+	rows, err := q.Rows()
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		err = errors.Join(err, translated(q, rows.Err()), rows.Close())
+	}()
+	for rows.Next() {
+		var row T
+		if err := rows.Scan(any(&row).(fielded).fields()...); err != nil {
+			return nil, err
+		}
+		all = append(all, row)
+	}
+	return all, nil
+}
+
+// translated names what GORM has a name for, as it does by itself where it
+// sees the error.
+func translated(q *gorm.DB, err error) error {
+	if t, ok := q.Dialector.(gorm.ErrorTranslator); ok && err != nil {
+		return t.Translate(err)
+	}
+	return err
+}
+
+// orZero makes NULL the zero value of what a field holds.
+func orZero(field any) any {
+	switch f := field.(type) {
+	case *string:
+		return nullable[string]{f}
+	case *int:
+		return nullable[int]{f}
+	case *bool:
+		return nullable[bool]{f}
+	}
+	return field // bytes and instants are so by themselves
+}
+
+type nullable[T any] struct{ to *T }
+
+// Scan implements [sql.Scanner].
+func (n nullable[T]) Scan(v any) error {
+	var read sql.Null[T]
+	err := read.Scan(v)
+	*n.to = read.V
+	return err
 }
 
 // longest is how long a unit of work may take, its repetitions and the wait for
