@@ -113,7 +113,7 @@ func (t attempts) Save(ctx context.Context, of throttle.Subject, s throttle.Stat
 
 func (t attempts) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
 	return t.purge(ctx, "attempts", "key", limit,
-		remains{"last", "last < ?", []any{at(before)}}, remains{"last", "last IS NULL", nil})
+		remains{"last_on", "last_on <= ? AND last < ?", []any{dayOf(before), at(before)}}, remains{"last_on", "last_on IS NULL", nil})
 }
 
 type cooldowns struct{ *conn }

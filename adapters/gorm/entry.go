@@ -111,7 +111,9 @@ func (t entry) signInInSteps(ctx context.Context, in outbound.SignIn) (out outbo
 		return out, err
 	}
 	if in.Reset != nil {
-		if err := attempts(t).Save(ctx, *in.Reset, throttle.State{}); err != nil {
+		account, network := attempts(t).keysOf(*in.Reset)
+		_, err := t.exec(ctx, "reset attempts", "UPDATE attempts SET failures = 0 WHERE key IN (?, ?)", []byte(account), []byte(network))
+		if err != nil {
 			return out, err
 		}
 	}
@@ -167,9 +169,9 @@ WITH p AS MATERIALIZED (
 	if in.Reset != nil {
 		account, network := attempts(t).keysOf(*in.Reset)
 		q.add(`, a AS (
-	UPDATE attempts SET failures = 0, last = NULL FROM p WHERE key = ? RETURNING key
+	UPDATE attempts SET failures = 0 FROM p WHERE key = ? RETURNING key
 ), n AS (
-	UPDATE attempts SET failures = 0, last = NULL FROM p, (SELECT count(*) FROM a) afterwards WHERE key = ?
+	UPDATE attempts SET failures = 0 FROM p, (SELECT count(*) FROM a) afterwards WHERE key = ?
 )`, []byte(account), []byte(network))
 	}
 	known := t.deviceIndexes(p.ID, in.Device)

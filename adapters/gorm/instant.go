@@ -12,6 +12,9 @@ type instant struct{ time.Time }
 
 func at(t time.Time) instant { return instant{t.UTC().Truncate(time.Microsecond)} }
 
+// dayOf is a day in a column.
+func dayOf(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
 // sqliteTime is what the driver's _time_format=sqlite writes.
 const sqliteTime = "2006-01-02 15:04:05.999999999-07:00"
 

@@ -216,7 +216,7 @@ var crowd = []string{
 	SELECT 'n' || i, 'login_alert', 'u' || i, 'en', CASE WHEN i <= 10 THEN 'queued' WHEN i <= 20 THEN 'leased' WHEN i <= 50 THEN 'dead' ELSE 'sent' END,
 		0, at(0), CASE WHEN i BETWEEN 11 AND 20 THEN 'other' END, CASE WHEN i BETWEEN 11 AND 20 THEN at(i) END, 0, at(0), at(i),
 		CASE WHEN i > 20 THEN at(i) END FROM n`,
-	`INSERT INTO attempts (key, failures, last) SELECT blob('a' || i), 1, at(i) FROM n`,
+	`INSERT INTO attempts (key, failures, last) SELECT blob('a' || i), 1, at(86400.0 * i) FROM n`,
 	`INSERT INTO cooldowns (key, until) SELECT blob('c' || i), at(i) FROM n`,
 	`INSERT INTO buckets (key, full_at, taken) SELECT blob('b' || i), i, true FROM n`,
 	`INSERT INTO devices (principal_id, key, last_seen) SELECT 'u' || i, blob('d' || i), at(i) FROM n`,

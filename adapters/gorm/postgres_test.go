@@ -131,3 +131,24 @@ func TestAStandbyIsRefused(t *testing.T) {
 		must(t, db.Close())
 	}
 }
+
+// What a refresh or a guess writes stands in no index: then a row is replaced
+// beside itself, and nothing else has to be written (HOT updates).
+func TestNoIndexIsOnWhatARefreshOrAGuessWrites(t *testing.T) {
+	url := pgtest.URL(t)
+	open(t, gorm.Config{URL: url})
+	raw(t, url, func(ctx context.Context, db execer) {
+		var indexed string
+		must(t, db.QueryRowContext(ctx, `
+SELECT COALESCE(string_agg(i.indexrelid::regclass || ' on ' || a.attname, ', '), '')
+FROM pg_index i JOIN pg_depend d ON d.objid = i.indexrelid AND d.refobjid = i.indrelid
+	JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+WHERE i.indrelid = 'principals'::regclass AND a.attname = 'last_active'
+	OR i.indrelid = 'attempts'::regclass AND a.attname IN ('failures', 'last')
+	OR i.indrelid = 'sessions'::regclass AND a.attname IN ('refresh_jti', 'last_active', 'expires_at', 'browser', 'os', 'origin')`,
+		).Scan(&indexed))
+		if indexed != "" {
+			t.Error(indexed)
+		}
+	})
+}

@@ -56,11 +56,12 @@ const (
 	instants kind = "timestamp with time zone"
 )
 
-// columnsOf asks PostgreSQL, which is the stricter one about types.
+// columnsOf asks PostgreSQL, which is the stricter one about types. What is
+// generated from other columns is left out.
 func columnsOf(ctx context.Context, target *sql.DB, t table) (columns, error) {
 	c := columns{table: t}
 	rows, err := target.QueryContext(ctx, "SELECT column_name, data_type FROM information_schema.columns "+
-		"WHERE table_schema = current_schema() AND table_name = $1 ORDER BY ordinal_position", t.name)
+		"WHERE table_schema = current_schema() AND table_name = $1 AND is_generated = 'NEVER' ORDER BY ordinal_position", t.name)
 	if err != nil {
 		return c, err
 	}

@@ -38,7 +38,9 @@ func (t entry) SignIn(ctx context.Context, in outbound.SignIn) (outbound.Effect,
 		}
 		s.principals.put(row.ID, row)
 		if in.Reset != nil {
-			s.setAttempts(*in.Reset, throttle.State{})
+			st := s.attempts(*in.Reset)
+			st.Network.Failures, st.Account.Failures = 0, 0
+			s.setAttempts(*in.Reset, st)
 		}
 		out.Done = true
 		out.Owes, err = s.enter(ctx, in)

@@ -45,7 +45,7 @@ type SignIn struct {
 	Judged  *principal.Principal
 	Renewed password.Hash // zero unless the stored one is outdated
 	Session session.Session
-	Reset   *throttle.Subject // whose counters begin anew, nil for nobody's
+	Reset   *throttle.Subject // whose failures are forgotten, nil for nobody's
 	Device  string            // names what the sign-in came from; unreadable at rest
 	Since   time.Time         // devices seen since then are known
 	Alert   *notice.Notice    // for a device that is not, unless it is the first one; nil is none

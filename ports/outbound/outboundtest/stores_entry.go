@@ -201,7 +201,9 @@ func signInStoresAllItMeans(t *testing.T, w work) {
 		t.Fatalf("sessions %+v", all)
 	}
 	sameSession(t, all[0], in.Session)
-	counters(t, w, here, throttle.State{})
+	forgotten := counted(3, at)
+	forgotten.Network.Failures, forgotten.Account.Failures = 0, 0
+	counters(t, w, here, forgotten)
 	if known, ever := mark(t, w, "u1", "lynx", at); !known || !ever {
 		t.Errorf("Mark = %t, %t afterwards", known, ever)
 	}
