@@ -169,13 +169,15 @@ func TestReadersGetTheirLanguageHoweverTheyWriteIt(t *testing.T) {
 func TestATextIsLookedUpInItsLanguageFirst(t *testing.T) {
 	c, err := i18n.Load(files(
 		"active.en.toml", "A = \"en\"\nB = \"en\"\nC = \"en\"\nD = \"en\"", "active.fr.toml", "C = \"fr\"",
-		"active.de.toml", "B = \"de\"", "active.de-AT.toml", "A = \"de-AT\"", "active.zh-Hans.toml", "A = \"zh-Hans\"", "active.zh-Hant.toml", ""),
+		"active.de.toml", "B = \"de\"", "active.de-AT.toml", "A = \"de-AT\"", "active.zh-Hans.toml", "A = \"zh-Hans\"", "active.zh-Hant.toml", "",
+		"active.es.toml", "A = \"es\"", "active.es-419.toml", "A = \"es-419\"", "active.es-MX.toml", ""),
 		"fr", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct{ lang, said, missing string }{
 		{"de-AT", "de-AT de fr en", "C D"}, {"de", "de-AT de fr en", "C D"}, {"fr", "en en fr en", "A B D"}, {"zh-Hant", "zh-Hans en fr en", "B C D"},
+		{"es-MX", "es-419 en fr en", "B C D"},
 	} {
 		var said []string
 		for _, key := range []string{"A", "B", "C", "D"} {
