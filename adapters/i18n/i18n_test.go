@@ -176,7 +176,10 @@ func TestATextIsLookedUpInItsLanguageFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct{ lang, said, missing string }{
-		{"de-AT", "de-AT de fr en", "C D"}, {"de", "de-AT de fr en", "C D"}, {"fr", "en en fr en", "A B D"}, {"zh-Hant", "zh-Hans en fr en", "B C D"},
+		{"de-AT", "de-AT de fr en", "C D"},
+		{"de", "de-AT de fr en", "C D"},
+		{"fr", "en en fr en", "A B D"},
+		{"zh-Hant", "zh-Hans en fr en", "B C D"},
 		{"es-MX", "es-419 en fr en", "B C D"},
 	} {
 		var said []string
