@@ -294,6 +294,8 @@ func TestTextChoosesThePluralForm(t *testing.T) {
 		{"pl", 24, "24 godziny "},
 		{"tr", 1, "1 saat "},
 		{"tr", 24, "24 saat "},
+		{"ja", 1, "1時間"},
+		{"ja", 24, "24時間"},
 	} {
 		got, err := c.Text(tc.lang, "mail.shared.link_hours", map[string]any{"Hours": tc.hours, "Name": "Ada"})
 		if err != nil || !strings.Contains(got, tc.want) {
