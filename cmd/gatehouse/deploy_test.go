@@ -170,7 +170,7 @@ func TestTheMapSetsOnlyWhatThereIsAndTrustsOnlyTheProxy(t *testing.T) {
 func TestProductionRefusesEverySampleOfTheMap(t *testing.T) {
 	environ := readMap(t).Services[replicaNames+"1"].environ()
 	_, err := loadConfig("", []string{"app.mode=production", "app.base_url=https://id.example.com"}, environ, quiet)
-	for _, key := range []string{"keys.master: is a sample", "database.url: has a sample"} {
+	for _, key := range []string{"keys.master: is a sample", "database.url: has a sample", "cache.url: has a sample"} {
 		if err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%s is not refused: %v", key, err)
 		}

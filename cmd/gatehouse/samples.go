@@ -14,6 +14,7 @@ var samples = []string{
 	"Battery-Staple-8",
 	"sample-Passphrase-4-reading",
 	"sample-database-password",
+	"sample-cache-password",
 	"c2FtcGxlIG1hc3RlciBrZXk6IG5vdCBhIHNlY3JldCE=",
 }
 
