@@ -47,6 +47,10 @@ func TestBestFollowsTheWishesInOrder(t *testing.T) {
 		{[]string{"de-Latn-DE-1996"}, "de"},
 		{[]string{"de-u-co-phonebk"}, "de"},
 		{[]string{"es-419"}, "es"},
+		{[]string{"pt-BR"}, "pt"},
+		{[]string{"pt-PT"}, "pt"},
+		{[]string{"zh"}, "zh-Hans"},
+		{[]string{"zh-CN"}, "zh-Hans"},
 		{[]string{"fr", "de"}, "fr"},
 		{[]string{"", "de"}, "de"},
 		{[]string{"sv", "de"}, "de"},
@@ -296,6 +300,8 @@ func TestTextChoosesThePluralForm(t *testing.T) {
 		{"tr", 24, "24 saat "},
 		{"ja", 1, "1時間"},
 		{"ja", 24, "24時間"},
+		{"zh-Hans", 1, "1 小时"},
+		{"zh-Hans", 24, "24 小时"},
 	} {
 		got, err := c.Text(tc.lang, "mail.shared.link_hours", map[string]any{"Hours": tc.hours, "Name": "Ada"})
 		if err != nil || !strings.Contains(got, tc.want) {
