@@ -87,9 +87,13 @@ func (s subject) generic() map[string]row {
 		"DATABASE_FAILURE":                       s.fails(s.op, fault.DatabaseFailure),
 		"DATABASE_ENCRYPTION_FAILURE":            s.fails(s.op, fault.DatabaseEncryptionFailure),
 		"INVALID_PRINCIPAL_DOCUMENT":             s.fails(s.op, fault.InvalidPrincipalDocument),
-		"POST_COMMIT_SIDE_EFFECT_FAILURE":        s.after(func(w *world) { w.faults.plan("propagate", errStorage) }),
-		"TOKEN_CREATION_FAILURE":                 s.fails("mint", fault.TokenCreationFailure),
-		"INTERNAL_ERROR":                         s.after(func(w *world) { w.faults.plan(s.op, errStorage) }),
+		"ROLE_REQUIRED": func(w *world) answer {
+			r := s.fine(w)
+			return w.send(r.but(bearer(w.member("eve@example.com").access), del("X-Step-Up-Token")))
+		},
+		"POST_COMMIT_SIDE_EFFECT_FAILURE": s.after(func(w *world) { w.faults.plan("propagate", errStorage) }),
+		"TOKEN_CREATION_FAILURE":          s.fails("mint", fault.TokenCreationFailure),
+		"INTERNAL_ERROR":                  s.after(func(w *world) { w.faults.plan(s.op, errStorage) }),
 		"ALREADY_AUTHENTICATED": func(w *world) answer {
 			in := w.member("eve@example.com")
 			return w.send(s.fine(w).but(bearer(in.access)))
@@ -162,6 +166,17 @@ func subjects() map[string]subject {
 		},
 		"S4": {fine: as("DELETE /api/users/me/sessions", ""), op: "sessions.endAll"},
 		"G1": {fine: anyone("POST /api/guests", `{"name":"Passer-by"}`), op: "principals.add"},
+		"K1": {
+			fine: func(w *world) request {
+				a := w.admin()
+				return req("POST /api/security/secrets/rotate-keys", "", bearer(a.access), steppedUp(a.stepUp))
+			}, op: "rotations.start",
+		},
+		"K2": {
+			fine: func(w *world) request {
+				return req("GET /api/security/secrets/rotate-keys/status", "", bearer(w.admin().access))
+			}, op: "rotations.latest",
+		},
 		"W1": {fine: anyone("GET /.well-known/jwks.json", "")},
 		"W2": {fine: anyone("GET /api/openapi", "")},
 		"W3": {fine: anyone("GET /livez", "")},
@@ -306,6 +321,13 @@ func subjects() map[string]subject {
 			r := all["P4"].fine(dark)
 			dark.faults.plan("propagate", errStorage)
 			return dark.send(r)
+		},
+	})
+	add("K1", map[string]row{
+		"SECRET_ROTATION_ONGOING": func(w *world) answer {
+			r := all["K1"].fine(w)
+			w.ok(r)
+			return w.send(r)
 		},
 	})
 	add("P5", map[string]row{

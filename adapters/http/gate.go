@@ -49,6 +49,7 @@ const (
 	accessNone      access = "none"
 	accessOptional  access = "optional"       // a bad one counts as absent
 	accessRequired  access = "required"       //
+	accessAdmin     access = "admin"          // with the role ADMIN
 	accessRefresh   access = "refresh"        // of the refresh token; its session is judged by the use case
 	accessAnonymous access = "anonymous-only" // ALREADY_AUTHENTICATED with a good one
 	accessLogout    access = "logout"         // tokens judged by the use case
@@ -83,7 +84,7 @@ func (g *gate) readPolicy() error {
 	if err != nil {
 		return fmt.Errorf("read x-gate: %w", err)
 	}
-	known := []access{accessNone, accessOptional, accessRequired, accessRefresh, accessAnonymous, accessLogout}
+	known := []access{accessNone, accessOptional, accessRequired, accessAdmin, accessRefresh, accessAnonymous, accessLogout}
 	if !slices.Contains(known, g.policy.Access) {
 		return errors.New("x-gate names no known access")
 	}
@@ -124,7 +125,7 @@ func (g *gate) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 		s := sceneOf(c.Request().Context())
 		s.gate = g
 		for _, check := range []func(echo.Context, *scene) error{
-			g.onRoute, g.withinSize, g.withinLimits, g.sameSite, g.authenticated, g.steppedUp,
+			g.onRoute, g.withinSize, g.withinLimits, g.sameSite, g.authenticated, g.inRole, g.steppedUp,
 		} {
 			if err := check(c, s); err != nil {
 				return err
@@ -228,7 +229,7 @@ func (g *gate) authenticated(c echo.Context, s *scene) error {
 	case accessRefresh:
 		_, err := g.d.CheckRefresh.Do(c.Request().Context(), inbound.CheckRefreshToken{RefreshToken: s.sent.refresh})
 		return err
-	case accessOptional, accessRequired, accessAnonymous:
+	case accessOptional, accessRequired, accessAdmin, accessAnonymous:
 	}
 	a, err := g.d.Authenticate.Do(c.Request().Context(), inbound.Authenticate{
 		AccessToken: s.sent.access, StepUpToken: s.sent.stepUp, Self: g.policy.Self,
@@ -261,6 +262,13 @@ func (g *gate) withinUserLimit(c echo.Context, s *scene) error {
 		return fault.New(fault.UserRateLimitExceeded).RetryIn(wait)
 	}
 	return nil
+}
+
+func (g *gate) inRole(_ echo.Context, s *scene) error {
+	if g.policy.Access != accessAdmin {
+		return nil
+	}
+	return s.caller().RequireAdmin()
 }
 
 func (g *gate) steppedUp(_ echo.Context, s *scene) error {

@@ -35,6 +35,7 @@ import (
 	"gatehouse/application/attempt"
 	"gatehouse/application/grant"
 	"gatehouse/application/guest"
+	"gatehouse/application/keys"
 	apppassword "gatehouse/application/password"
 	"gatehouse/application/profile"
 	"gatehouse/application/registration"
@@ -87,7 +88,7 @@ var contract = sync.OnceValue(func() (c contractFile) {
 })
 
 // built are the ids of the operations that are served.
-var built = []string{"A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10", "A11", "A12", "P1", "P2", "P4", "P5", "S1", "S2", "S3", "S4", "G1", "W1", "W2", "W3"}
+var built = []string{"A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10", "A11", "A12", "P1", "P2", "P4", "P5", "S1", "S2", "S3", "S4", "G1", "K1", "K2", "W1", "W2", "W3"}
 
 func endpointOf(t *testing.T, id string) endpoint {
 	t.Helper()
@@ -298,7 +299,9 @@ func (w *world) compose(s setup) adapter.Deps {
 		ChangePassword: apppassword.NewChanger(apppassword.ChangerDeps{
 			Work: work, Attempts: taker, Revocations: revocations, Alert: s.mailOn, Now: now, NewID: newID,
 		}),
-		CreateGuest: guest.NewCreator(guest.CreatorDeps{Work: work, Issuer: w.issuer, Locate: locate, NewID: newID, Now: now}),
+		RotateKeys:     keys.NewStarter(keys.StarterDeps{Work: work, Wake: func() {}, Now: now, NewID: newID}),
+		RotationStatus: keys.NewReporter(keys.ReporterDeps{Work: work}),
+		CreateGuest:    guest.NewCreator(guest.CreatorDeps{Work: work, Issuer: w.issuer, Locate: locate, NewID: newID, Now: now}),
 
 		Buckets: faultyBuckets{memory.NewBuckets(), w.faults}, Words: words(), Traffic: w.traffic, NewID: newID, Now: now,
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Stopping: w.stopping, BaseURL: base, BodyLimit: 64 << 10,
@@ -386,6 +389,7 @@ func faultyStores(s outbound.Stores, f *faults) outbound.Stores {
 	s.Sessions = faultySessions{s.Sessions, f}
 	s.OneTime = faultyOneTime{s.OneTime, f}
 	s.Cooldowns = faultyCooldowns{s.Cooldowns, f}
+	s.Rotations = faultyRotations{s.Rotations, f}
 	s.Entry = faultyEntry{s.Entry, f}
 	return s
 }
@@ -510,6 +514,25 @@ func (c faultyCooldowns) Left(ctx context.Context, k notice.Kind, normal string,
 		return 0, err
 	}
 	return c.Cooldowns.Left(ctx, k, normal, now)
+}
+
+type faultyRotations struct {
+	outbound.Rotations
+	f *faults
+}
+
+func (r faultyRotations) Start(ctx context.Context, n key.Rotation) error {
+	if err := r.f.at("rotations.start"); err != nil {
+		return err
+	}
+	return r.Rotations.Start(ctx, n)
+}
+
+func (r faultyRotations) Latest(ctx context.Context) (key.Rotation, error) {
+	if err := r.f.at("rotations.latest"); err != nil {
+		return key.Rotation{}, err
+	}
+	return r.Rotations.Latest(ctx)
 }
 
 type faultyMinter struct {
@@ -864,6 +887,18 @@ func (w *world) proven(a account) account {
 	w.t.Helper()
 	a.stepUp = w.ok(req("POST /api/auth/step-up", `{"password":"`+goodPassword+`"}`, bearer(a.access))).text("stepUpToken")
 	return a
+}
+
+// admin is a member with the role ADMIN.
+func (w *world) admin() account {
+	w.t.Helper()
+	return w.adminAt("ada@example.com")
+}
+
+func (w *world) adminAt(address string) account {
+	w.t.Helper()
+	w.rewrite(w.member(address).id, func(p *principal.Principal) { p.SetAdmin(true) })
+	return w.proven(w.signIn(address, goodPassword))
 }
 
 func (w *world) guest() account {

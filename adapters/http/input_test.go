@@ -258,7 +258,7 @@ func TestKnownPathsNameTheirMethods(t *testing.T) {
 
 func TestHeadIsAnsweredAsGetWithoutABody(t *testing.T) {
 	w := newWorld(t)
-	a := w.member("ada@example.com")
+	a := w.admin()
 	for _, id := range built {
 		e := endpointOf(t, id)
 		if e.Method != http.MethodGet {

@@ -53,6 +53,8 @@ type Deps struct {
 	ChangeEmail      inbound.UseCase[inbound.ChangeEmail, inbound.EmailChange]
 	ChangePassword   inbound.UseCase[inbound.ChangePassword, inbound.Self]
 	CreateGuest      inbound.UseCase[inbound.CreateGuest, inbound.SignedIn]
+	RotateKeys       inbound.UseCase[inbound.RotateKeys, inbound.Done]
+	RotationStatus   inbound.UseCase[inbound.RotationStatus, inbound.RotationReport]
 
 	Buckets  outbound.Buckets
 	Words    Words
@@ -124,6 +126,7 @@ type handlers struct {
 	sessions
 	self
 	guests
+	secrets
 	documents
 }
 
@@ -150,6 +153,7 @@ func New(d Deps) (http.Handler, error) {
 		sessions:       sessions{say, d.ListSessions, d.SessionToken, d.EndSession, d.EndAllSessions},
 		self:           self{d.WhoAmI, d.UpdateSelf, d.ChangeEmail, d.ChangePassword},
 		guests:         guests{say, d.CreateGuest},
+		secrets:        secrets{d.RotateKeys, d.RotationStatus},
 		documents:      documents{d.PublicKeys},
 	}
 	api.RegisterHandlersWithOptions(e, api.NewStrictHandler(all, nil), api.RegisterHandlersOptions{OperationMiddlewares: gates})

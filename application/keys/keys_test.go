@@ -18,6 +18,8 @@ import (
 	"gatehouse/application/password/passwordtest"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/key"
+	"gatehouse/ports/inbound"
+	"gatehouse/ports/outbound"
 )
 
 var noon = time.Date(2028, 2, 29, 12, 0, 0, 250000000, time.UTC)
@@ -30,6 +32,7 @@ type safe struct {
 	made   atomic.Int32
 	fails  key.Purpose
 	mute   bool // nothing can be wrapped
+	deaf   bool // nothing can be unwrapped
 }
 
 func (s *safe) NewKey(p key.Purpose) (string, key.Material, error) {
@@ -48,7 +51,7 @@ func (s *safe) Wrap(_ context.Context, k key.Key, m key.Material) (key.Wrapped, 
 
 func (s *safe) Unwrap(_ context.Context, w key.Wrapped) (key.Material, error) {
 	m, ok := bytes.CutPrefix(w.Material, []byte(s.master+"|"+w.ID+"|"))
-	if !ok {
+	if !ok || s.deaf {
 		return key.Material{}, errLocked
 	}
 	return key.NewMaterial(m), nil
@@ -70,9 +73,13 @@ func newWorld() *world {
 	return &world{work: &passwordtest.Work{UnitOfWork: memory.New()}, safe: &safe{master: "master-1"}}
 }
 
-func (w *world) keeper() *app.Keeper {
+func (w *world) keeper() *app.Keeper { return w.keeperWith(w.safe) }
+
+func killKey(id string) inbound.KillKey { return inbound.KillKey{ID: id} }
+
+func (w *world) keeperWith(wrapper outbound.KeyWrapper) *app.Keeper {
 	return app.NewKeeper(app.KeeperDeps{
-		Work: w.work, Maker: w.safe, Wrapper: w.safe, Now: func() time.Time { return noon },
+		Work: w.work, Maker: w.safe, Wrapper: wrapper, Now: func() time.Time { return noon },
 		NewID: func() string { return fmt.Sprintf("kid-%d", w.ids.Add(1)) },
 	})
 }

@@ -70,7 +70,7 @@ func (r *Reporter) Do(ctx context.Context, _ inbound.RotationStatus) (inbound.Ro
 	case err != nil:
 		return inbound.RotationReport{}, fmt.Errorf("load rotation: %w", err)
 	}
-	return inbound.RotationReport(latest), nil
+	return inbound.RotationReport{Rotation: latest}, nil
 }
 
 // ErrNoSigningKey says that a key to be killed is no signing key. Other keys

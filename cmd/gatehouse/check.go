@@ -91,6 +91,7 @@ func (s settings) rules() []rule {
 		{"mail.from", s.Mail.From == "" || isMailbox(s.Mail.From), "an address such as Name <name@example.com>"},
 		{"mail.verification_path", isPath(s.Mail.VerificationPath), "a path that begins with /"},
 		{"mail.reset_path", isPath(s.Mail.ResetPath), "a path that begins with /"},
+		{"keys.rotation_interval", s.Keys.RotationInterval == 0 || s.Keys.RotationInterval >= time.Hour, "0, or at least 1h"},
 		{"locales.supported", all(s.Locales.Supported, parses), "a list of language tags"},
 		{"bootstrap.admin_email", s.Bootstrap.AdminEmail != "" || s.Bootstrap.AdminPassword.Reveal() == "", "there when there is a bootstrap.admin_password"},
 	}
@@ -154,6 +155,7 @@ func (s settings) unsafe() error {
 		{"mail.from", on && atLocalhost(s.mailFrom()), "is at localhost"},
 		{"keys.master", s.Keys.Master.Reveal() == "", "is missing"},
 		{"keys.master", isSample(s.Keys.Master.Reveal()), "is a sample from the documentation"},
+		{"keys.master_previous", isSample(s.Keys.MasterPrevious.Reveal()), "is a sample from the documentation"},
 		{"bootstrap.admin_password", isSample(s.Bootstrap.AdminPassword.Reveal()), "is a sample from the documentation"},
 		{"database.url", hasSamplePassword(s.Database.URL.Reveal()), "has a sample password from the documentation"},
 		{"database.direct_url", hasSamplePassword(s.Database.DirectURL.Reveal()), "has a sample password from the documentation"},

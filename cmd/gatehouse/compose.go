@@ -28,6 +28,7 @@ import (
 	appdecorate "gatehouse/application/decorate"
 	appgrant "gatehouse/application/grant"
 	appguest "gatehouse/application/guest"
+	appkeys "gatehouse/application/keys"
 	appoperations "gatehouse/application/operations"
 	appoutbox "gatehouse/application/outbox"
 	apppassword "gatehouse/application/password"
@@ -351,6 +352,9 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 			Work: p.work, Attempts: p.attempts, Policy: cfg.passwordPolicy(), Revocations: revocations,
 			Alert: mailOn && cfg.Alerts.PasswordChanged, Now: now, NewID: newID,
 		})),
+		RotateKeys: command(a, appkeys.NewStarter(appkeys.StarterDeps{Work: p.work, Wake: s.worker.Wake, Now: now, NewID: newID})),
+		RotationStatus: query(a, inbound.UseCase[inbound.RotationStatus, inbound.RotationReport](
+			appkeys.NewReporter(appkeys.ReporterDeps{Work: p.work}))),
 		CreateGuest: command(a, appguest.NewCreator(appguest.CreatorDeps{
 			Work: p.work, Issuer: p.issuer, Locate: s.atlas.Locate, NewID: newID, Now: now,
 		})),

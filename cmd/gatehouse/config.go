@@ -135,7 +135,9 @@ type guestsConfig struct {
 }
 
 type keysConfig struct {
-	Master secret.Text `koanf:"master"`
+	Master           secret.Text   `koanf:"master"`
+	MasterPrevious   secret.Text   `koanf:"master_previous"`
+	RotationInterval time.Duration `koanf:"rotation_interval"`
 }
 
 type localesConfig struct {

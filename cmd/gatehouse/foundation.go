@@ -112,6 +112,11 @@ func (f *foundation) openKeys(ctx context.Context) error {
 		Wrapper: master, Now: now, NewID: rand.Text,
 	})
 	f.ring = appkeys.NewRing(appkeys.RingDeps{Keeper: f.keeper, Every: ringEvery, Now: now, Log: f.log})
+	if f.cfg.Keys.MasterPrevious.Reveal() != "" {
+		if err := f.rewrap(ctx); err != nil {
+			return err
+		}
+	}
 	if err := f.keeper.Ensure(ctx); err != nil {
 		return err
 	}
@@ -119,6 +124,31 @@ func (f *foundation) openKeys(ctx context.Context) error {
 		return err
 	}
 	return f.ring.Use(f.openVault)
+}
+
+// rewrap brings the stored keys under the master key of now.
+func (f *foundation) rewrap(ctx context.Context) error {
+	n, err := f.keeper.Rewrap(ctx)
+	if n > 0 {
+		f.log.InfoContext(ctx, "keys wrapped under another master key", "keys", n)
+	}
+	return err
+}
+
+// spread is after how long every replica has loaded what was stored: one that is
+// healthy looks twice in it. One that is not says so, and is not ready.
+const spread = 5 * time.Second
+
+func newWorker(f *foundation) *appkeys.Worker {
+	t, wait := f.cfg.Tokens, spread
+	if f.alone() {
+		wait = 0
+	}
+	return appkeys.NewWorker(appkeys.WorkerDeps{
+		Work: f.work, Keeper: f.keeper, Ring: f.ring, Owner: newID(), Spread: wait, Every: ringEvery,
+		Now: now, NewID: newID, Log: f.log, Interval: f.cfg.Keys.RotationInterval,
+		TokenLife: max(t.AccessTTL, t.RefreshTTL, t.StepUpTTL, f.cfg.Guests.IdleTTL),
+	})
 }
 
 // ringEvery is how soon a process notices that keys were exchanged. One that was
@@ -146,34 +176,49 @@ func of(keys []key.Opened, p key.Purpose) (some []key.Opened) {
 	return some
 }
 
-// openMaster returns the master key. In development it makes one, unless there
-// are keys already, which only the missing one could open.
-func openMaster(cfg settings, log *slog.Logger, fresh bool) (*masterkeyadapter.Wrapper, error) {
+// openMaster returns what wraps the stored keys. In development it makes a
+// master key, unless there are keys already, which only the missing one could
+// open.
+func openMaster(cfg settings, log *slog.Logger, fresh bool) (outbound.KeyWrapper, error) {
 	text := strings.TrimSpace(cfg.Keys.Master.Reveal())
-	path, isFile := strings.CutPrefix(text, "file:")
-	switch {
-	case text == "":
-		path = filepath.Join(cfg.DataDir, masterFile)
-		if !fresh {
-			break
+	if text == "" {
+		path := filepath.Join(cfg.DataDir, masterFile)
+		if fresh {
+			if err := masterkeyadapter.Generate(path); err != nil && !errors.Is(err, fs.ErrExist) {
+				return nil, fmt.Errorf("make master key: %w", err)
+			}
 		}
-		if err := masterkeyadapter.Generate(path); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, fmt.Errorf("make master key: %w", err)
-		}
-	case !isFile:
-		w, err := masterkeyadapter.FromBase64(text)
-		if err != nil {
-			return nil, usageError{fmt.Errorf("keys.master: %w (%s)", err, cfg.origin["keys.master"])}
-		}
-		return w, nil
+		text = "file:" + path
 	}
-	w, err := masterkeyadapter.FromFile(path)
-	if open, ok := errors.AsType[*masterkeyadapter.ModeError](err); ok && cfg.App.Mode == development {
+	master, err := cfg.wrapper("keys.master", text, log)
+	if err != nil {
+		return nil, err
+	}
+	text = strings.TrimSpace(cfg.Keys.MasterPrevious.Reveal())
+	if text == "" {
+		return master, nil
+	}
+	previous, err := cfg.wrapper("keys.master_previous", text, log)
+	if err != nil {
+		return nil, err
+	}
+	return appkeys.Handover{To: master, From: previous}, nil
+}
+
+// wrapper returns what a setting of a master key names.
+func (s settings) wrapper(setting, text string, log *slog.Logger) (_ outbound.KeyWrapper, err error) {
+	var w *masterkeyadapter.Wrapper
+	if path, isFile := strings.CutPrefix(text, "file:"); isFile {
+		w, err = masterkeyadapter.FromFile(path)
+	} else {
+		w, err = masterkeyadapter.FromBase64(text)
+	}
+	if open, ok := errors.AsType[*masterkeyadapter.ModeError](err); ok && s.App.Mode == development {
 		log.Warn("master key can be read by others", "path", open.Path, "mode", open.Mode.String())
 		err = nil
 	}
 	if err != nil {
-		return nil, usageError{fmt.Errorf("keys.master: %w (%s)", err, cfg.origin["keys.master"])}
+		return nil, usageError{fmt.Errorf("%s: %w (%s)", setting, err, s.origin[setting])}
 	}
 	return w, nil
 }

@@ -53,7 +53,7 @@ type cli struct {
 	DB          dbCmd          `cmd:"" name:"db" help:"Back the database up, put it back, move it to PostgreSQL."`
 	User        userCmd        `cmd:"" help:"Create, list and change users."`
 	Sessions    sessionsCmd    `cmd:"" help:"End sessions."`
-	Keys        keysCmd        `cmd:"" help:"Show the keys of the service."`
+	Keys        keysCmd        `cmd:"" help:"Show, exchange and forget the keys of the service."`
 	Mail        mailCmd        `cmd:"" help:"See mails as people will, and check that they will arrive."`
 	Settings    configCmd      `cmd:"" name:"config" help:"Check or show the configuration."`
 	Openapi     openapiCmd     `cmd:"" help:"Print the OpenAPI document of the API."`

@@ -18,7 +18,6 @@ import (
 	telemetryadapter "gatehouse/adapters/telemetry"
 	appoperations "gatehouse/application/operations"
 	"gatehouse/domain/fault"
-	"gatehouse/domain/key"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
 	"gatehouse/ports/inbound"
@@ -176,58 +175,6 @@ func (c sessionsEndAllCmd) Run(ctx context.Context, p *process) error {
 		_, err = fmt.Fprintf(p.out, "%d sessions ended\n", n)
 		return err
 	})
-}
-
-type keysCmd struct {
-	List keysListCmd `cmd:"" help:"List ids, kinds and ages of the keys."`
-}
-
-type keysListCmd struct {
-	JSON bool `help:"Print one JSON array."`
-}
-
-// listedKey is a key in a list.
-type listedKey struct {
-	ID        string      `json:"id"`
-	Purpose   key.Purpose `json:"purpose"`
-	Algorithm string      `json:"algorithm"`
-	State     key.State   `json:"state"`
-	CreatedAt time.Time   `json:"createdAt"`
-}
-
-// Run implements the command.
-func (c keysListCmd) Run(ctx context.Context, p *process) error {
-	return p.operate(ctx, func(f *foundation) error {
-		all, err := query(f.around(), appoperations.NewKeyLister(appoperations.KeyListerDeps{Work: f.work})).Do(ctx, inbound.ListKeys{})
-		if err != nil {
-			return err
-		}
-		keys := make([]listedKey, 0, len(all))
-		for _, k := range all {
-			keys = append(keys, listedKey{k.ID, k.Purpose, k.Algorithm, k.State, k.CreatedAt.UTC()})
-		}
-		return c.print(p.out, keys)
-	})
-}
-
-func (c keysListCmd) print(out io.Writer, keys []listedKey) error {
-	if c.JSON {
-		return json.NewEncoder(out).Encode(keys)
-	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tPURPOSE\tALGORITHM\tSTATE\tAGE")
-	for _, k := range keys {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", k.ID, k.Purpose, k.Algorithm, k.State, age(k.CreatedAt))
-	}
-	return w.Flush()
-}
-
-func age(since time.Time) string {
-	d := now().Sub(since)
-	if d >= day {
-		return fmt.Sprintf("%dd", d/day)
-	}
-	return d.Truncate(time.Second).String()
 }
 
 // tell prints whom a command was about.

@@ -17,6 +17,7 @@ import (
 	prometheusadapter "gatehouse/adapters/prometheus"
 	telemetryadapter "gatehouse/adapters/telemetry"
 	apphousekeeping "gatehouse/application/housekeeping"
+	appkeys "gatehouse/application/keys"
 	appoutbox "gatehouse/application/outbox"
 	"gatehouse/domain/password"
 	"gatehouse/ports/inbound"
@@ -76,6 +77,7 @@ type service struct {
 	atlas            atlas
 	relay            *appoutbox.Relay // nil when mail is off
 	sweeper          *apphousekeeping.Sweeper
+	worker           *appkeys.Worker
 	metrics          *prometheusadapter.Metrics
 	hasher           *argon2adapter.Hasher
 	tracer           *oteladapter.Tracer // nil unless traces are wanted
@@ -114,6 +116,8 @@ func (s *service) assemble(ctx context.Context, words httpadapter.Words, hasher 
 	watchCache(s.metrics, s.shared.cache)
 	s.hasher = h
 	s.sweeper = apphousekeeping.NewSweeper(apphousekeeping.SweeperDeps{Work: s.work, Every: 10 * time.Minute, Now: now, Log: s.log})
+	s.worker = newWorker(s.foundation)
+	watchKeys(s.metrics, s.ring)
 	work := s.work
 	if s.mailing.mailer != nil {
 		s.relay = newRelay(s.foundation, s.mailing.mailer, s.metrics.Tried)
@@ -149,7 +153,7 @@ func (s *service) assemble(ctx context.Context, words httpadapter.Words, hasher 
 		Checks: map[string]httpadapter.Check{
 			"database":   steady(s.db.Ping),
 			"migrations": steady(s.db.SchemaCurrent),
-			"keys":       func(context.Context) error { return parts.selfTest() },
+			"keys":       func(context.Context) error { return errors.Join(parts.selfTest(), current(s.ring)) },
 		},
 		Helps: s.shared.checks(),
 	})
@@ -189,6 +193,22 @@ func (s *service) run(ctx context.Context, p *process) error {
 	}
 	at.stop(ctx)
 	return failed
+}
+
+func watchKeys(m *prometheusadapter.Metrics, r *appkeys.Ring) {
+	m.Gauge("gatehouse_keys_unseen_seconds", "Time since the keys in use were last known to be the stored ones.", func() float64 { return r.Age().Seconds() })
+}
+
+// staleAfter is how long a replica may go on with keys that may not be the
+// stored ones any more, before it says that it is not ready.
+const staleAfter = 10 * time.Second
+
+// current refuses keys of which is not known whether they are the stored ones.
+func current(r *appkeys.Ring) error {
+	if age := r.Age(); age > staleAfter {
+		return fmt.Errorf("keys were not compared with the stored ones for %v", age.Truncate(time.Second))
+	}
+	return nil
 }
 
 func watchHashes(m *prometheusadapter.Metrics, h *argon2adapter.Hasher) {
@@ -277,6 +297,8 @@ func (s *service) loops(ctx context.Context) *loops {
 	l := &loops{cancel: cancel}
 	l.ends.Go(debug.FreeOSMemory) // a start takes twice the memory of what follows
 	l.ends.Go(func() { s.supervise(ctx, "housekeeping", s.sweeper.Run) })
+	l.ends.Go(func() { s.supervise(ctx, "ring", s.ring.Run) })
+	l.ends.Go(func() { s.supervise(ctx, "keys", s.worker.Run) })
 	l.ends.Go(func() { s.supervise(ctx, "memory", func(ctx context.Context) { giveMemoryBack(ctx, s.hasher) }) })
 	for name, loop := range s.shared.loops {
 		l.ends.Go(func() { s.supervise(ctx, name, loop) })

@@ -13,7 +13,7 @@ type RotateKeys struct{ Context }
 type RotationStatus struct{}
 
 // RotationReport is the answer to [RotationStatus], zero before the first one.
-type RotationReport key.Rotation
+type RotationReport struct{ key.Rotation }
 
 // KillKey asks that a signing key is forgotten at once, with every token it
 // signed, because it may be known to others. If it was the current one, the

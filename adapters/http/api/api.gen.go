@@ -585,6 +585,32 @@ type Rendition struct {
 // Role A user has USER and perhaps ADMIN, a guest has GUEST
 type Role = string
 
+// RotationStatus Example: {"finishedAt":null,"running":true,"startedAt":"2026-07-27T10:15:30.123456Z","steps":[{"failed":0,"name":"signing_keys","processed":1,"total":1},{"failed":0,"name":"encryption_keys","processed":1,"total":1},{"failed":0,"name":"blind_index_keys","processed":1,"total":1},{"failed":0,"name":"reencrypt","processed":500,"total":1200},{"failed":0,"name":"reindex","processed":0,"total":0}]}
+type RotationStatus struct {
+	// FinishedAt Null while it runs and before the first rotation
+	FinishedAt *Instant `json:"finishedAt"`
+	Running    bool     `json:"running"`
+
+	// StartedAt Null before the first rotation
+	StartedAt *Instant `json:"startedAt"`
+
+	// Steps In order; empty before the first rotation
+	Steps List[RotationStep] `json:"steps"`
+}
+
+// RotationStep defines model for RotationStep.
+type RotationStep struct {
+	// Failed Records left under their old key; the old key stays until there are none
+	Failed int `json:"failed"`
+
+	// Name `signing_keys`, `encryption_keys`, `blind_index_keys`, `reencrypt` or `reindex`
+	Name string `json:"name"`
+
+	// Processed Records looked at, those that failed included
+	Processed int `json:"processed"`
+	Total     int `json:"total"`
+}
+
 // SecondFactor Codes of an authenticator, or mailed codes
 type SecondFactor = string
 
@@ -848,6 +874,12 @@ type ServerInterface interface {
 	// GetOpenapi OpenAPI 3.0.3 document
 	// (GET /api/openapi)
 	GetOpenapi(ctx echo.Context) error
+	// RotateKeys Rotate secrets
+	// (POST /api/security/secrets/rotate-keys)
+	RotateKeys(ctx echo.Context) error
+	// GetRotationStatus Rotation status
+	// (GET /api/security/secrets/rotate-keys/status)
+	GetRotationStatus(ctx echo.Context) error
 	// GetSelf Get own principal
 	// (GET /api/users/me)
 	GetSelf(ctx echo.Context) error
@@ -1110,6 +1142,24 @@ func (w *ServerInterfaceWrapper) GetOpenapi(ctx echo.Context) error {
 	return err
 }
 
+// RotateKeys converts echo context to params.
+func (w *ServerInterfaceWrapper) RotateKeys(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RotateKeys(ctx)
+	return err
+}
+
+// GetRotationStatus converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRotationStatus(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRotationStatus(ctx)
+	return err
+}
+
 // GetSelf converts echo context to params.
 func (w *ServerInterfaceWrapper) GetSelf(ctx echo.Context) error {
 	var err error
@@ -1287,6 +1337,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/auth/step-up", wrapper.StepUp, options.OperationMiddlewares["stepUp"]...)
 	router.POST(options.BaseURL+"/api/guests", wrapper.CreateGuest, options.OperationMiddlewares["createGuest"]...)
 	router.GET(options.BaseURL+"/api/openapi", wrapper.GetOpenapi, options.OperationMiddlewares["getOpenapi"]...)
+	router.POST(options.BaseURL+"/api/security/secrets/rotate-keys", wrapper.RotateKeys, options.OperationMiddlewares["rotateKeys"]...)
+	router.GET(options.BaseURL+"/api/security/secrets/rotate-keys/status", wrapper.GetRotationStatus, options.OperationMiddlewares["getRotationStatus"]...)
 	router.GET(options.BaseURL+"/api/users/me", wrapper.GetSelf, options.OperationMiddlewares["getSelf"]...)
 	router.PUT(options.BaseURL+"/api/users/me", wrapper.UpdateSelf, options.OperationMiddlewares["updateSelf"]...)
 	router.PUT(options.BaseURL+"/api/users/me/email", wrapper.ChangeEmail, options.OperationMiddlewares["changeEmail"]...)
@@ -1630,6 +1682,48 @@ func (response GetOpenapi200JSONResponse) VisitGetOpenapiResponse(w http.Respons
 	return err
 }
 
+type RotateKeysRequestObject struct {
+}
+
+type RotateKeysResponseObject interface {
+	VisitRotateKeysResponse(w http.ResponseWriter) error
+}
+
+type RotateKeys200JSONResponse Success
+
+func (response RotateKeys200JSONResponse) VisitRotateKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRotationStatusRequestObject struct {
+}
+
+type GetRotationStatusResponseObject interface {
+	VisitGetRotationStatusResponse(w http.ResponseWriter) error
+}
+
+type GetRotationStatus200JSONResponse RotationStatus
+
+func (response GetRotationStatus200JSONResponse) VisitGetRotationStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSelfRequestObject struct {
 }
 
@@ -1874,6 +1968,12 @@ type StrictServerInterface interface {
 	// GetOpenapi OpenAPI 3.0.3 document
 	// (GET /api/openapi)
 	GetOpenapi(ctx context.Context, request GetOpenapiRequestObject) (GetOpenapiResponseObject, error)
+	// RotateKeys Rotate secrets
+	// (POST /api/security/secrets/rotate-keys)
+	RotateKeys(ctx context.Context, request RotateKeysRequestObject) (RotateKeysResponseObject, error)
+	// GetRotationStatus Rotation status
+	// (GET /api/security/secrets/rotate-keys/status)
+	GetRotationStatus(ctx context.Context, request GetRotationStatusRequestObject) (GetRotationStatusResponseObject, error)
 	// GetSelf Get own principal
 	// (GET /api/users/me)
 	GetSelf(ctx context.Context, request GetSelfRequestObject) (GetSelfResponseObject, error)
@@ -2463,6 +2563,52 @@ func (sh *strictHandler) GetOpenapi(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(GetOpenapiResponseObject); ok {
 		return validResponse.VisitGetOpenapiResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RotateKeys operation middleware
+func (sh *strictHandler) RotateKeys(ctx echo.Context) error {
+	var request RotateKeysRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateKeys(ctx.Request().Context(), request.(RotateKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RotateKeysResponseObject); ok {
+		return validResponse.VisitRotateKeysResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetRotationStatus operation middleware
+func (sh *strictHandler) GetRotationStatus(ctx echo.Context) error {
+	var request GetRotationStatusRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRotationStatus(ctx.Request().Context(), request.(GetRotationStatusRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRotationStatus")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetRotationStatusResponseObject); ok {
+		return validResponse.VisitGetRotationStatusResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -253,6 +253,7 @@ func TestGateAsksWhatTheContractAsks(t *testing.T) {
 		"optional": {Access: "optional"},
 		"any":      {Access: "required"},
 		"user":     {Access: "required", Kind: "user"},
+		"admin":    {Access: "admin"},
 	}
 	eachBuilt(t, func(t *testing.T, op operation, e endpoint) {
 		want, known := access[e.Auth.Access]
@@ -287,6 +288,7 @@ func TestSecurityTellsReadersWhatTheGateAsks(t *testing.T) {
 		"anonymous-only": {},
 		"optional":       {"accessCookie", "accessToken", "nothing"},
 		"required":       {"accessCookie", "accessToken"},
+		"admin":          {"accessCookie", "accessToken"},
 		"refresh":        {"refreshCookie", "refreshToken"},
 		"logout":         {"accessCookie", "accessToken", "nothing", "refreshCookie", "refreshToken"},
 	}
@@ -441,6 +443,8 @@ var answers = []any{
 	api.Problem{},
 	api.RefreshResponse{},
 	api.Rendition{},
+	api.RotationStatus{},
+	api.RotationStep{},
 	api.SessionInfo{},
 	api.SessionTokenResponse{},
 	api.StatusResponse{},

@@ -80,7 +80,7 @@ func (w *Work) stores(s outbound.Stores) outbound.Stores {
 	return outbound.Stores{
 		Principals: principals{s.Principals, w}, Sessions: sessions{s.Sessions, w}, OneTime: oneTime{s.OneTime, w},
 		Outbox: outbox{s.Outbox, w}, Attempts: attempts{s.Attempts, w}, Cooldowns: cooldowns{s.Cooldowns, w},
-		Devices: s.Devices, Keys: keys{s.Keys, w}, Rotations: s.Rotations, Rekeying: s.Rekeying,
+		Devices: s.Devices, Keys: keys{s.Keys, w}, Rotations: rotations{s.Rotations, w}, Rekeying: rekeying{s.Rekeying, w},
 		Restores: restores{s.Restores, w}, Entry: entry{s.Entry, w},
 	}
 }
@@ -359,4 +359,91 @@ func (e entry) TurnAway(ctx context.Context, c outbound.Collision) (outbound.Eff
 		return outbound.Effect{}, err
 	}
 	return e.Entry.TurnAway(ctx, c)
+}
+
+func (k keys) Change(ctx context.Context, n key.Key, from key.State) error {
+	if err := k.w.call(); err != nil {
+		return err
+	}
+	return k.Keys.Change(ctx, n, from)
+}
+
+func (k keys) Rewrap(ctx context.Context, old, anew key.Wrapped) error {
+	if err := k.w.call(); err != nil {
+		return err
+	}
+	return k.Keys.Rewrap(ctx, old, anew)
+}
+
+func (k keys) Remove(ctx context.Context, id string) error {
+	if err := k.w.call(); err != nil {
+		return err
+	}
+	return k.Keys.Remove(ctx, id)
+}
+
+type rotations struct {
+	outbound.Rotations
+	w *Work
+}
+
+func (r rotations) Latest(ctx context.Context) (key.Rotation, error) {
+	if err := r.w.call(); err != nil {
+		return key.Rotation{}, err
+	}
+	return r.Rotations.Latest(ctx)
+}
+
+func (r rotations) Start(ctx context.Context, n key.Rotation) error {
+	if err := r.w.call(); err != nil {
+		return err
+	}
+	return r.Rotations.Start(ctx, n)
+}
+
+func (r rotations) Claim(ctx context.Context, owner string, now, until time.Time) (outbound.RotationClaim, error) {
+	if err := r.w.call(); err != nil {
+		return outbound.RotationClaim{}, err
+	}
+	return r.Rotations.Claim(ctx, owner, now, until)
+}
+
+func (r rotations) Save(ctx context.Context, c outbound.RotationClaim, until time.Time) error {
+	if err := r.w.call(); err != nil {
+		return err
+	}
+	return r.Rotations.Save(ctx, c, until)
+}
+
+type rekeying struct {
+	outbound.Rekeying
+	w *Work
+}
+
+func (r rekeying) Count(ctx context.Context) (dataKeys, addresses int, err error) {
+	if err := r.w.call(); err != nil {
+		return 0, 0, err
+	}
+	return r.Rekeying.Count(ctx)
+}
+
+func (r rekeying) Rewrap(ctx context.Context, after principal.ID, limit int) (outbound.Batch, error) {
+	if err := r.w.call(); err != nil {
+		return outbound.Batch{}, err
+	}
+	return r.Rekeying.Rewrap(ctx, after, limit)
+}
+
+func (r rekeying) Reindex(ctx context.Context, after principal.ID, limit int) (outbound.Batch, error) {
+	if err := r.w.call(); err != nil {
+		return outbound.Batch{}, err
+	}
+	return r.Rekeying.Reindex(ctx, after, limit)
+}
+
+func (r rekeying) Clear(ctx context.Context, after principal.ID, limit int) (outbound.Batch, error) {
+	if err := r.w.call(); err != nil {
+		return outbound.Batch{}, err
+	}
+	return r.Rekeying.Clear(ctx, after, limit)
 }
