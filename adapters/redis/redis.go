@@ -272,10 +272,7 @@ func (c *Cache) once() rueidis.ClientOption {
 		if used.Swap(true) {
 			return nil, errOneDial
 		}
-		if secured != nil {
-			return (&tls.Dialer{NetDialer: d, Config: secured}).DialContext(ctx, "tcp", to)
-		}
-		return d.DialContext(ctx, "tcp", to)
+		return dialWary(ctx, to, d, secured)
 	}
 	return o
 }
