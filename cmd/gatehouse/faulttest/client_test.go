@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -63,6 +64,9 @@ func (r *replica) ask(method, path, bearer, body string, header ...string) answe
 	if bearer != "" {
 		req.Header.Set("Authorization", "Bearer "+bearer)
 	}
+	// Counts where proxies are trusted: nobody is a second time from there.
+	n := requests.Add(1)
+	req.Header.Set("X-Forwarded-For", netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}).String())
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
@@ -112,7 +116,13 @@ func (r *replica) signIn(address, password string) answer {
 
 func (r *replica) refresh(token string) answer { return r.ask("POST", "/api/auth/refresh", token, "") }
 
+// whoAmI asks what the database is asked about each time.
 func (r *replica) whoAmI(token string) answer { return r.ask("GET", "/api/users/me", token, "") }
+
+// listSessions asks for what a cache may let in to.
+func (r *replica) listSessions(token string) answer {
+	return r.ask("GET", "/api/users/me/sessions", token, "")
+}
 
 func (r *replica) stepUp(access, password string) (token string, a answer) {
 	a = r.ask("POST", "/api/auth/step-up", access, object("password", password))
@@ -141,7 +151,7 @@ func (r *replica) metric(t testing.TB, name string) (v float64) {
 	return 0
 }
 
-var people atomic.Int64
+var people, requests atomic.Int64
 
 // newAddress is nobody's yet.
 func newAddress() string { return fmt.Sprintf("person%d@example.com", people.Add(1)) }

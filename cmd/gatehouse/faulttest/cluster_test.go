@@ -34,7 +34,8 @@ type cluster struct {
 	post     *mailtest.Server
 	db       *sql.DB // past the wire
 	environ  []string
-	stops    []func() // in reverse
+	own      [2][]string // what only one of the replicas is told
+	stops    []func()    // in reverse
 }
 
 // newCluster starts two replicas that hash cheaply, limit nothing and repeat an
@@ -125,7 +126,7 @@ func (c *cluster) stop() {
 // boot starts both replicas, at the same time.
 func (c *cluster) boot(t *testing.T) {
 	t.Helper()
-	a, b := c.replica(t), c.replica(t)
+	a, b := c.replica(t, c.own[0]), c.replica(t, c.own[1])
 	var both sync.WaitGroup
 	var ok [2]bool
 	for i, r := range []*replica{a, b} {
@@ -180,9 +181,9 @@ type replica struct {
 	log *journal
 }
 
-func (c *cluster) replica(t testing.TB) *replica {
+func (c *cluster) replica(t testing.TB, own []string) *replica {
 	t.Helper()
-	r := newReplica(t, c.environ)
+	r := newReplica(t, slices.Concat(c.environ, own))
 	c.later(r.end)
 	return r
 }

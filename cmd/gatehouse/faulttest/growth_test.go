@@ -42,7 +42,7 @@ func TestF71WhatPiledUpIsRemovedWhileEverybodyGoesOn(t *testing.T) {
 				for _, ask := range []func() answer{
 					func() answer { return c.of(k).signIn(address, password) },
 					func() answer { return c.of(k).whoAmI(p.AccessToken) },
-					func() answer { return c.of(k).ask("GET", "/api/users/me/sessions", p.AccessToken, "") },
+					func() answer { return c.of(k).listSessions(p.AccessToken) },
 				} {
 					began := time.Now()
 					if a := ask(); !a.ok() {

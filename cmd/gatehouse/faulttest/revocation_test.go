@@ -1,43 +1,65 @@
 package faulttest
 
 import (
+	"encoding/json"
 	"net/http"
-	"strings"
 	"testing"
 )
 
-// ways are all that ends sessions of somebody, told to one replica. Each
-// returns who keeps the session it was asked with, if anybody.
-var ways = map[string]func(t *testing.T, c *cluster, at *replica, address string, acting, other pair) (kept bool){
-	"a logout": func(t *testing.T, _ *cluster, at *replica, _ string, _, other pair) bool {
-		at.ask("POST", "/api/auth/logout", other.AccessToken, "").must(t)
-		return true
-	},
-	"the end of one session": func(t *testing.T, _ *cluster, at *replica, _ string, acting, other pair) bool {
-		at.ask("DELETE", "/api/users/me/sessions/"+at.sessionOf(t, other), acting.AccessToken, "").must(t)
-		return true
-	},
-	"the end of all sessions": func(t *testing.T, _ *cluster, at *replica, _ string, acting, _ pair) bool {
-		at.ask("DELETE", "/api/users/me/sessions", acting.AccessToken, "").must(t)
-		return false
-	},
-	"a password change": func(t *testing.T, _ *cluster, at *replica, _ string, acting, _ pair) bool {
-		stepUp, a := at.stepUp(acting.AccessToken, password)
-		a.must(t)
-		at.changePassword(acting.AccessToken, stepUp, password, another).must(t)
-		return true
-	},
+// prey is somebody with two sessions, one of which is to end.
+type prey struct {
+	acting, other       pair
+	session             string // the other one
+	stepUp, otherStepUp string
 }
 
-func (r *replica) sessionOf(t *testing.T, p pair) string {
+// prey signs somebody in twice, and lets both replicas know.
+func (c *cluster) prey(t *testing.T) prey {
 	t.Helper()
-	a := r.ask("GET", "/api/auth/status", p.AccessToken, "").must(t)
-	_, id, _ := strings.Cut(a.body, `"sessionId":"`)
-	id, _, ok := strings.Cut(id, `"`)
-	if !ok {
-		t.Fatal(a)
+	address, acting := c.person(t)
+	p := prey{acting: acting, other: c.a.signIn(address, password).must(t).pair()}
+	var a, b answer
+	p.stepUp, a = c.a.stepUp(acting.AccessToken, password)
+	p.otherStepUp, b = c.b.stepUp(p.other.AccessToken, password)
+	a.must(t)
+	b.must(t)
+	for _, r := range c.both() {
+		r.listSessions(acting.AccessToken).must(t)
+		r.listSessions(p.other.AccessToken).must(t)
 	}
-	return id
+	status := c.a.ask("GET", "/api/auth/status", p.other.AccessToken, "").must(t)
+	var s struct{ SessionID string }
+	must(t, json.Unmarshal([]byte(status.body), &s))
+	p.session = s.SessionID
+	return p
+}
+
+// ways are all that ends the other session.
+var ways = map[string]struct {
+	end  func(at *replica, p prey) answer
+	kept bool // is the acting one
+}{
+	"a logout": {func(at *replica, p prey) answer {
+		return at.ask("POST", "/api/auth/logout", p.other.AccessToken, "")
+	}, true},
+	"the end of one session": {func(at *replica, p prey) answer {
+		return at.ask("DELETE", "/api/users/me/sessions/"+p.session, p.acting.AccessToken, "")
+	}, true},
+	"the end of all sessions": {func(at *replica, p prey) answer {
+		return at.ask("DELETE", "/api/users/me/sessions", p.acting.AccessToken, "")
+	}, false},
+	"a password change": {func(at *replica, p prey) answer {
+		return at.changePassword(p.acting.AccessToken, p.stepUp, password, another)
+	}, true},
+}
+
+// over complains unless a replica refuses everything of the session that ended.
+func (p prey) over(t *testing.T, r *replica) {
+	t.Helper()
+	r.whoAmI(p.other.AccessToken).wants(t, http.StatusUnauthorized, "ACCESS_TOKEN_EXPIRED")
+	r.listSessions(p.other.AccessToken).wants(t, http.StatusUnauthorized, "ACCESS_TOKEN_EXPIRED")
+	r.refresh(p.other.RefreshToken).wants(t, http.StatusUnauthorized, "REFRESH_TOKEN_INVALID")
+	r.changePassword(p.other.AccessToken, p.otherStepUp, password, another).wants(t, http.StatusUnauthorized, "ACCESS_TOKEN_EXPIRED")
 }
 
 // F05, F06: what one replica has ended is refused by the other's very next
@@ -46,19 +68,11 @@ func TestF05WhatEndedOnOneReplicaIsRefusedByTheNextRequestOnTheOther(t *testing.
 	c := theCommon(t)
 	n := rounds(3, 50)
 	for i := range n {
-		for name, end := range ways {
-			at, elsewhere := c.of(i), c.of(i+1)
-			address, acting := c.person(t)
-			other := at.signIn(address, password).must(t).pair()
-			stepUp, a := elsewhere.stepUp(other.AccessToken, password)
-			a.must(t)
-			elsewhere.whoAmI(other.AccessToken).must(t) // it knows the token
-			kept := end(t, c, at, address, acting, other)
-
-			elsewhere.whoAmI(other.AccessToken).wants(t, http.StatusUnauthorized, "ACCESS_TOKEN_EXPIRED")
-			elsewhere.refresh(other.RefreshToken).wants(t, http.StatusUnauthorized, "REFRESH_TOKEN_INVALID")
-			elsewhere.changePassword(other.AccessToken, stepUp, password, another).wants(t, http.StatusUnauthorized, "ACCESS_TOKEN_EXPIRED")
-			if got := elsewhere.whoAmI(acting.AccessToken).ok(); got != kept {
+		for name, way := range ways {
+			p := c.prey(t)
+			way.end(c.of(i), p).must(t)
+			p.over(t, c.of(i+1))
+			if got := c.of(i + 1).whoAmI(p.acting.AccessToken).ok(); got != way.kept {
 				t.Errorf("after %s the session it was asked with is live: %t", name, got)
 			}
 		}

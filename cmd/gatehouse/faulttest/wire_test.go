@@ -2,9 +2,11 @@ package faulttest
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
@@ -49,13 +51,27 @@ func (w *wire) swallow(t testing.TB) {
 	w.toxic(t, `{"name":"swallow","type":"timeout","stream":"upstream","attributes":{"timeout":0}}`)
 }
 
+// slow holds every answer back.
+func (w *wire) slow(t testing.TB, by time.Duration) {
+	t.Helper()
+	w.toxic(t, fmt.Sprintf(`{"name":"slow","type":"latency","stream":"downstream","attributes":{"latency":%d}}`, by.Milliseconds()))
+}
+
+// lead breaks what is connected, and leads elsewhere from now on.
+func (w *wire) lead(t testing.TB, to string) {
+	t.Helper()
+	w.cut()
+	w.proxy.Upstream = to
+	w.mend(t)
+}
+
 func (w *wire) toxic(t testing.TB, description string) {
 	t.Helper()
 	_, err := w.proxy.Toxics.AddToxicJson(strings.NewReader(description))
 	must(t, err)
 }
 
-// heal ends what swallow does. What was swallowed is broken.
+// heal ends what swallow and slow do. What was swallowed is broken.
 func (w *wire) heal() { w.proxy.Toxics.ResetToxics(context.Background()) }
 
 func must(t testing.TB, err error) {
