@@ -356,6 +356,7 @@ func subjects() map[string]subject {
 			"PRINCIPAL_NOT_FOUND": all[id].after(func(w *world) { w.faults.plan("principals.byID", outbound.ErrNotFound) }),
 		})
 	}
+	maps.Copy(all, peopleSubjects())
 	return all
 }
 

@@ -35,11 +35,12 @@ type gate struct {
 
 // policy is the extension x-gate of an operation.
 type policy struct {
-	Access  access   `json:"access"`
-	Kind    string   `json:"kind"` // decided by the use case; here for the reader
-	StepUp  bool     `json:"stepUp"`
-	Self    bool     `json:"self"`
-	Buckets []string `json:"buckets"`
+	Access       access   `json:"access"`
+	OptionalWhen string   `json:"optionalWhen"`
+	Kind         string   `json:"kind"` // decided by the use case; here for the reader
+	StepUp       bool     `json:"stepUp"`
+	Self         bool     `json:"self"`
+	Buckets      []string `json:"buckets"`
 }
 
 // access is what an operation asks about the access token.
@@ -87,6 +88,15 @@ func (g *gate) readPolicy() error {
 	known := []access{accessNone, accessOptional, accessRequired, accessAdmin, accessRefresh, accessAnonymous, accessLogout}
 	if !slices.Contains(known, g.policy.Access) {
 		return errors.New("x-gate names no known access")
+	}
+	switch g.policy.OptionalWhen {
+	case "":
+	case "directory.public_profiles":
+		if g.d.PublicProfiles {
+			g.policy.Access = accessOptional
+		}
+	default:
+		return errors.New("x-gate names no known setting")
 	}
 	if g.codes, err = codesOf(op); err != nil {
 		return err

@@ -32,7 +32,9 @@ import (
 	"gatehouse/adapters/jwx"
 	"gatehouse/adapters/memory"
 	"gatehouse/application/access"
+	"gatehouse/application/administration"
 	"gatehouse/application/attempt"
+	"gatehouse/application/directory"
 	"gatehouse/application/grant"
 	"gatehouse/application/guest"
 	"gatehouse/application/keys"
@@ -88,7 +90,7 @@ var contract = sync.OnceValue(func() (c contractFile) {
 })
 
 // built are the ids of the operations that are served.
-var built = []string{"A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10", "A11", "A12", "P1", "P2", "P4", "P5", "S1", "S2", "S3", "S4", "G1", "K1", "K2", "W1", "W2", "W3"}
+var built = []string{"A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10", "A11", "A12", "P1", "P2", "P4", "P5", "S1", "S2", "S3", "S4", "U2", "U4", "U5", "D1", "D2", "G1", "K1", "K2", "W1", "W2", "W3"}
 
 func endpointOf(t *testing.T, id string) endpoint {
 	t.Helper()
@@ -261,6 +263,7 @@ func (w *world) compose(s setup) adapter.Deps {
 	mail := registration.Mail{On: s.mailOn, Alert: true, AlertMoved: s.mailOn, Cooldown: time.Minute, InfoCooldown: time.Hour, VerificationTTL: 24 * time.Hour}
 	alerts := appsession.Alerts{Login: true, RefreshReused: true}
 	revocations := faultyRevocations{w.faults}
+	admins := administration.Deps{Accounts: administration.NewChanger(administration.ChangerDeps{Work: work, Revocations: revocations, Now: now})}
 	ender := appsession.EnderDeps{Work: work, Revocations: revocations, Now: now}
 	return adapter.Deps{
 		Authenticate:     access.NewAuthenticator(access.AuthenticatorDeps{Work: work, Marks: memory.NoCache{}, Verifier: w.tokens, Now: now}),
@@ -301,6 +304,11 @@ func (w *world) compose(s setup) adapter.Deps {
 		}),
 		RotateKeys:     keys.NewStarter(keys.StarterDeps{Work: work, Wake: func() {}, Now: now, NewID: newID}),
 		RotationStatus: keys.NewReporter(keys.ReporterDeps{Work: work}),
+		ViewUser:       directory.NewViewer(directory.ViewerDeps{Work: work}),
+		DisableUser:    administration.NewDisabler(admins),
+		EnableUser:     administration.NewEnabler(admins),
+		GrantAdmin:     administration.NewGranter(admins),
+		RevokeAdmin:    administration.NewRevoker(admins),
 		CreateGuest:    guest.NewCreator(guest.CreatorDeps{Work: work, Issuer: w.issuer, Locate: locate, NewID: newID, Now: now}),
 
 		Buckets: faultyBuckets{memory.NewBuckets(), w.faults}, Words: words(), Traffic: w.traffic, NewID: newID, Now: now,

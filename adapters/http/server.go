@@ -52,6 +52,11 @@ type Deps struct {
 	UpdateSelf       inbound.UseCase[inbound.UpdateSelf, inbound.Self]
 	ChangeEmail      inbound.UseCase[inbound.ChangeEmail, inbound.EmailChange]
 	ChangePassword   inbound.UseCase[inbound.ChangePassword, inbound.Self]
+	ViewUser         inbound.UseCase[inbound.ViewUser, inbound.Overview]
+	DisableUser      inbound.UseCase[inbound.DisableAccount, inbound.Self]
+	EnableUser       inbound.UseCase[inbound.EnableAccount, inbound.Self]
+	GrantAdmin       inbound.UseCase[inbound.GrantAdmin, inbound.Self]
+	RevokeAdmin      inbound.UseCase[inbound.RevokeAdmin, inbound.Self]
 	CreateGuest      inbound.UseCase[inbound.CreateGuest, inbound.SignedIn]
 	RotateKeys       inbound.UseCase[inbound.RotateKeys, inbound.Done]
 	RotationStatus   inbound.UseCase[inbound.RotationStatus, inbound.RotationReport]
@@ -70,6 +75,7 @@ type Deps struct {
 	BodyLimit      int64 // bytes
 	Transport      Transport
 	Limits         Limits
+	PublicProfiles bool         // anybody may see what others may know of a user
 	Mailbox        http.Handler // the development mailbox, nil when there is none
 	Development    bool         // serve the API reference page
 }
@@ -125,6 +131,8 @@ type handlers struct {
 	recovery
 	sessions
 	self
+	users
+	admins
 	guests
 	secrets
 	documents
@@ -152,6 +160,8 @@ func New(d Deps) (http.Handler, error) {
 		recovery:       recovery{d.RequestReset, d.ResetWait, d.ResetPassword},
 		sessions:       sessions{say, d.ListSessions, d.SessionToken, d.EndSession, d.EndAllSessions},
 		self:           self{d.WhoAmI, d.UpdateSelf, d.ChangeEmail, d.ChangePassword},
+		users:          users{d.ViewUser, d.DisableUser, d.EnableUser},
+		admins:         admins{d.GrantAdmin, d.RevokeAdmin},
 		guests:         guests{say, d.CreateGuest},
 		secrets:        secrets{d.RotateKeys, d.RotationStatus},
 		documents:      documents{d.PublicKeys},

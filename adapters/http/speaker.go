@@ -37,16 +37,16 @@ func (s speaker) repeat(t secret.Text) *string {
 func principalOf(p *principal.Principal) api.PrincipalResponse {
 	return api.PrincipalResponse{
 		Id: string(p.ID()), Name: p.Name(), Email: orNull(p.Email().Typed()), EmailVerified: p.EmailVerified(),
-		IdentityProviders: p.IdentityProviders(), Roles: rolesOf(p), Groups: p.Groups(), Disabled: p.IsDisabled(),
+		IdentityProviders: p.IdentityProviders(), Roles: rolesOf(p.Roles()), Groups: p.Groups(), Disabled: p.IsDisabled(),
 		CreatedAt: api.Instant(p.CreatedAt()), LastActive: api.Instant(p.LastActive()),
 	}
 }
 
-func rolesOf(p *principal.Principal) (roles api.List[api.Role]) {
-	for _, r := range p.Roles() {
-		roles = append(roles, string(r))
+func rolesOf(roles []principal.Role) (names api.List[api.Role]) {
+	for _, r := range roles {
+		names = append(names, string(r))
 	}
-	return roles
+	return names
 }
 
 func locationOf(l *client.Location) *api.Location {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gatehouse/domain/fault"
 	"gatehouse/domain/principal"
@@ -32,6 +33,39 @@ func User(p *principal.Principal, err error) (*principal.Principal, error) {
 		return nil, err
 	}
 	return p, p.RequireUser()
+}
+
+// Find finds whom something is about, locked within a transaction, and refuses
+// whom it cannot be about.
+type Find func(ctx context.Context, s outbound.Stores) (*principal.Principal, error)
+
+// UserByID finds a user as [User] does.
+func UserByID(id principal.ID) Find {
+	return func(ctx context.Context, s outbound.Stores) (*principal.Principal, error) {
+		return User(s.Principals.ByID(ctx, id))
+	}
+}
+
+// ButTheLastAdmin is as find for whoever may be about to count as an admin no
+// longer: it refuses with AT_LEAST_ONE_ADMIN_REQUIRED if no other one would
+// remain. All admins are locked first, in order, so that two of these cannot
+// count on each other (faults F65).
+func ButTheLastAdmin(find Find) Find {
+	return func(ctx context.Context, s outbound.Stores) (*principal.Principal, error) {
+		admins, err := s.Principals.EnabledAdmins(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("lock admins: %w", err)
+		}
+		p, err := find(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		others := slices.ContainsFunc(admins, func(id principal.ID) bool { return id != p.ID() })
+		if p.IsAdmin() && !p.IsDisabled() && !others {
+			return nil, fault.New(fault.AtLeastOneAdminRequired)
+		}
+		return p, nil
+	}
 }
 
 func found(p *principal.Principal, err error, missing fault.Code) (*principal.Principal, error) {

@@ -14,6 +14,7 @@ import (
 
 	"gatehouse/adapters/memory"
 	"gatehouse/application/account/accounttest"
+	"gatehouse/application/administration"
 	app "gatehouse/application/operations"
 	"gatehouse/application/password/passwordtest"
 	"gatehouse/domain/fault"
@@ -133,11 +134,15 @@ func (w *world) creator() *app.UserCreator {
 }
 
 func (w *world) setter() *app.AdminSetter {
-	return app.NewAdminSetter(app.AdminSetterDeps{Work: w.work, Revocations: w.caches})
+	return app.NewAdminSetter(app.AdminSetterDeps{Accounts: w.accounts()})
 }
 
 func (w *world) disabler() *app.UserDisabler {
-	return app.NewUserDisabler(app.UserDisablerDeps{Work: w.work, Revocations: w.caches, Now: clock})
+	return app.NewUserDisabler(app.UserDisablerDeps{Accounts: w.accounts()})
+}
+
+func (w *world) accounts() *administration.Changer {
+	return administration.NewChanger(administration.ChangerDeps{Work: w.work, Revocations: w.caches, Now: clock})
 }
 
 func (w *world) ensurer() *app.AdminEnsurer {

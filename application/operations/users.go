@@ -6,9 +6,7 @@ import (
 	"time"
 
 	"gatehouse/application/account"
-	"gatehouse/domain/fault"
-	"gatehouse/domain/onetime"
-	"gatehouse/domain/principal"
+	"gatehouse/application/administration"
 	"gatehouse/domain/session"
 	"gatehouse/ports/inbound"
 	"gatehouse/ports/outbound"
@@ -41,11 +39,7 @@ func (l *UserLister) Do(ctx context.Context, q inbound.ListUsers) (inbound.UserL
 }
 
 // UserDisablerDeps are what a [UserDisabler] works with. All are required.
-type UserDisablerDeps struct {
-	Work        outbound.UnitOfWork
-	Revocations outbound.Revocations
-	Now         func() time.Time
-}
+type UserDisablerDeps struct{ Accounts *administration.Changer }
 
 // UserDisabler answers [inbound.DisableUser].
 type UserDisabler struct{ d UserDisablerDeps }
@@ -54,64 +48,12 @@ type UserDisabler struct{ d UserDisablerDeps }
 func NewUserDisabler(d UserDisablerDeps) *UserDisabler { return &UserDisabler{d} }
 
 // Do implements [inbound.UseCase].
-func (u *UserDisabler) Do(ctx context.Context, cmd inbound.DisableUser) (p inbound.Self, err error) {
-	now := u.d.Now()
-	err = revoke(ctx, u.d.Work, u.d.Revocations, cmd.User, func(ctx context.Context, s outbound.Stores) (changed bool, err error) {
-		if p, err = loseAdmin(ctx, s, cmd.User); err != nil {
-			return false, err
-		}
-		if !p.Disable() {
-			return false, nil
-		}
-		if err := account.Save(ctx, s, p); err != nil {
-			return false, err
-		}
-		return true, endEverything(ctx, s, p.ID(), now)
-	})
-	if !account.Stands(err) {
-		return nil, err
-	}
-	return p, err
-}
-
-// revoke changes a user, in one transaction, so that what they had counts no
-// longer.
-func revoke(
-	ctx context.Context, work outbound.UnitOfWork, caches outbound.Revocations, idOrAddress string,
-	change func(ctx context.Context, s outbound.Stores) (changed bool, err error),
-) error {
-	who, err := find(ctx, work.Single(), idOrAddress)
-	if err != nil {
-		return err
-	}
-	return account.Revoke(ctx, caches, outbound.Revocation{Principal: who.ID()}, func() (changed bool, err error) {
-		err = work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
-			changed, err = change(ctx, s)
-			return err
-		})
-		return changed, err
-	})
-}
-
-// endEverything ends the sessions of a principal and voids whatever could
-// begin another one.
-func endEverything(ctx context.Context, s outbound.Stores, of principal.ID, now time.Time) error {
-	if err := s.Sessions.EndAll(ctx, of, "", session.Disabled, now); err != nil {
-		return fmt.Errorf("end sessions: %w", err)
-	}
-	for _, kind := range []onetime.Kind{onetime.PasswordReset, onetime.EmailVerification, onetime.Challenge} {
-		if err := s.OneTime.Void(ctx, of, kind, "", now); err != nil {
-			return fmt.Errorf("void %s: %w", kind, err)
-		}
-	}
-	return nil
+func (u *UserDisabler) Do(ctx context.Context, cmd inbound.DisableUser) (inbound.Self, error) {
+	return u.d.Accounts.Disable(ctx, findUser(cmd.User))
 }
 
 // AdminSetterDeps are what an [AdminSetter] works with. All are required.
-type AdminSetterDeps struct {
-	Work        outbound.UnitOfWork
-	Revocations outbound.Revocations
-}
+type AdminSetterDeps struct{ Accounts *administration.Changer }
 
 // AdminSetter answers [inbound.SetAdmin].
 type AdminSetter struct{ d AdminSetterDeps }
@@ -120,35 +62,11 @@ type AdminSetter struct{ d AdminSetterDeps }
 func NewAdminSetter(d AdminSetterDeps) *AdminSetter { return &AdminSetter{d} }
 
 // Do implements [inbound.UseCase].
-func (a *AdminSetter) Do(ctx context.Context, cmd inbound.SetAdmin) (p inbound.Self, err error) {
-	load := loseAdmin
+func (a *AdminSetter) Do(ctx context.Context, cmd inbound.SetAdmin) (inbound.Self, error) {
 	if cmd.Admin {
-		load = gainAdmin
+		return a.d.Accounts.GrantAdmin(ctx, find(cmd.User))
 	}
-	err = revoke(ctx, a.d.Work, a.d.Revocations, cmd.User, func(ctx context.Context, s outbound.Stores) (changed bool, err error) {
-		if p, err = load(ctx, s, cmd.User); err != nil {
-			return false, err
-		}
-		if !p.SetAdmin(cmd.Admin) {
-			return false, nil
-		}
-		return true, account.Save(ctx, s, p)
-	})
-	if !account.Stands(err) {
-		return nil, err
-	}
-	return p, err
-}
-
-func gainAdmin(ctx context.Context, s outbound.Stores, idOrAddress string) (*principal.Principal, error) {
-	p, err := find(ctx, s, idOrAddress)
-	switch {
-	case err != nil:
-		return nil, err
-	case p.IsGuest():
-		return nil, fault.New(fault.GuestCannotPerformThisAction)
-	}
-	return p, nil
+	return a.d.Accounts.RevokeAdmin(ctx, findUser(cmd.User))
 }
 
 // SessionsEnderDeps are what a [SessionsEnder] works with. All are required.

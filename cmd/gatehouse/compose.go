@@ -24,8 +24,10 @@ import (
 	jwxadapter "gatehouse/adapters/jwx"
 	mailadapter "gatehouse/adapters/mail"
 	appaccess "gatehouse/application/access"
+	appadministration "gatehouse/application/administration"
 	appattempt "gatehouse/application/attempt"
 	appdecorate "gatehouse/application/decorate"
+	appdirectory "gatehouse/application/directory"
 	appgrant "gatehouse/application/grant"
 	appguest "gatehouse/application/guest"
 	appkeys "gatehouse/application/keys"
@@ -299,7 +301,8 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		reset = apppassword.ResetMail{
 			On: mailOn, Cooldown: cfg.Mail.Cooldown, InfoCooldown: cfg.Mail.InfoCooldown, TTL: cfg.Tokens.ResetTTL,
 		}
-		ender = appsession.EnderDeps{Work: p.work, Revocations: revocations, Now: now}
+		ender  = appsession.EnderDeps{Work: p.work, Revocations: revocations, Now: now}
+		admins = appadministration.Deps{Accounts: s.accounts()}
 	)
 	return httpadapter.Deps{
 		Authenticate: query(a, appaccess.NewAuthenticator(appaccess.AuthenticatorDeps{
@@ -355,6 +358,11 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		RotateKeys: command(a, appkeys.NewStarter(appkeys.StarterDeps{Work: p.work, Wake: s.worker.Wake, Now: now, NewID: newID})),
 		RotationStatus: query(a, inbound.UseCase[inbound.RotationStatus, inbound.RotationReport](
 			appkeys.NewReporter(appkeys.ReporterDeps{Work: p.work}))),
+		ViewUser:    query(a, appdirectory.NewViewer(appdirectory.ViewerDeps{Work: p.work})),
+		DisableUser: command(a, appadministration.NewDisabler(admins)),
+		EnableUser:  command(a, appadministration.NewEnabler(admins)),
+		GrantAdmin:  command(a, appadministration.NewGranter(admins)),
+		RevokeAdmin: command(a, appadministration.NewRevoker(admins)),
 		CreateGuest: command(a, appguest.NewCreator(appguest.CreatorDeps{
 			Work: p.work, Issuer: p.issuer, Locate: s.atlas.Locate, NewID: newID, Now: now,
 		})),
@@ -370,7 +378,8 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 			Login:   limit.Budget{Count: cfg.Limits.IPLogin, Per: 5 * time.Minute},
 			User:    limit.Budget{Count: cfg.Limits.User, Per: time.Minute},
 		},
-		Mailbox: s.mailing.handler(), Development: cfg.App.Mode == development,
+		PublicProfiles: cfg.Directory.PublicProfiles,
+		Mailbox:        s.mailing.handler(), Development: cfg.App.Mode == development,
 	}, nil
 }
 

@@ -33,6 +33,7 @@ type config struct {
 	Password  passwordConfig  `koanf:"password"`
 	Limits    limitsConfig    `koanf:"limits"`
 	Alerts    alertsConfig    `koanf:"alerts"`
+	Directory directoryConfig `koanf:"directory"`
 	Guests    guestsConfig    `koanf:"guests"`
 	Keys      keysConfig      `koanf:"keys"`
 	Locales   localesConfig   `koanf:"locales"`
@@ -127,6 +128,10 @@ type alertsConfig struct {
 	EmailChanged       bool `koanf:"email_changed"`
 	PasswordChanged    bool `koanf:"password_changed"`
 	RefreshTokenReused bool `koanf:"refresh_token_reused"`
+}
+
+type directoryConfig struct {
+	PublicProfiles bool `koanf:"public_profiles"`
 }
 
 type guestsConfig struct {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	telemetryadapter "gatehouse/adapters/telemetry"
+	appadministration "gatehouse/application/administration"
 	appoperations "gatehouse/application/operations"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/password"
@@ -130,9 +131,7 @@ type userDisableCmd struct {
 // Run implements the command.
 func (c userDisableCmd) Run(ctx context.Context, p *process) error {
 	return p.operate(ctx, func(f *foundation) error {
-		disable := command(f.around(), appoperations.NewUserDisabler(appoperations.UserDisablerDeps{
-			Work: f.work, Revocations: f.shared.marks, Now: now,
-		}))
+		disable := command(f.around(), appoperations.NewUserDisabler(appoperations.UserDisablerDeps{Accounts: f.accounts()}))
 		who, err := disable.Do(ctx, inbound.DisableUser{User: c.User})
 		return p.tell(who, err)
 	})
@@ -228,7 +227,11 @@ func (f *foundation) userCreator(hasher outbound.Hasher) *appoperations.UserCrea
 }
 
 func (f *foundation) adminSetter() *appoperations.AdminSetter {
-	return appoperations.NewAdminSetter(appoperations.AdminSetterDeps{Work: f.work, Revocations: f.shared.marks})
+	return appoperations.NewAdminSetter(appoperations.AdminSetterDeps{Accounts: f.accounts()})
+}
+
+func (f *foundation) accounts() *appadministration.Changer {
+	return appadministration.NewChanger(appadministration.ChangerDeps{Work: f.work, Revocations: f.shared.marks, Now: now})
 }
 
 // password asks for a password, which must never be an argument: those are seen

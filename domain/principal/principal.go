@@ -229,3 +229,11 @@ func (p *Principal) Disable() (changed bool) {
 	p.s.TokenGen++
 	return true
 }
+
+// Enable opens the account again; what was revoked stays so. It returns false
+// if it was open.
+func (p *Principal) Enable() (changed bool) {
+	changed = p.s.Disabled
+	p.s.Disabled = false
+	return changed
+}

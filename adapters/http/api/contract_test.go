@@ -49,6 +49,7 @@ type auth struct {
 	AnonymousOnly     bool
 	TwoFactor         bool
 	AccessOrTwoFactor bool
+	OptionalWhen      string
 }
 
 type param struct {
@@ -82,10 +83,12 @@ func (o operation) id() string {
 
 // gate is the extension x-gate.
 type gate struct {
-	Access  string   `json:"access"`
-	Kind    string   `json:"kind"`
-	StepUp  bool     `json:"stepUp"`
-	Buckets []string `json:"buckets"`
+	Access string `json:"access"`
+	Kind   string `json:"kind"`
+
+	OptionalWhen string   `json:"optionalWhen"`
+	StepUp       bool     `json:"stepUp"`
+	Buckets      []string `json:"buckets"`
 }
 
 func (o operation) gate(t *testing.T) (g gate) {
@@ -268,7 +271,7 @@ func TestGateAsksWhatTheContractAsks(t *testing.T) {
 		case e.ID == "A3": // reads its tokens by rules of its own
 			want.Access = "logout"
 		}
-		want.StepUp = e.Auth.StepUp
+		want.StepUp, want.OptionalWhen = e.Auth.StepUp, e.Auth.OptionalWhen
 		want.Buckets = []string{}
 		for bucket, code := range map[string]string{"address": "IP_RATE_LIMIT_EXCEEDED", "login": "IP_LOGIN_RATE_LIMIT_EXCEEDED"} {
 			if slices.Contains(e.Errors["429"], code) {
@@ -440,6 +443,7 @@ var answers = []any{
 	api.LoginResponse{},
 	api.MailSent{},
 	api.PrincipalResponse{},
+	api.PrincipalOverview{},
 	api.Problem{},
 	api.RefreshResponse{},
 	api.Rendition{},

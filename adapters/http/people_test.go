@@ -1,0 +1,240 @@
+package http_test
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	adapter "gatehouse/adapters/http"
+)
+
+// --- requests ---
+
+// of makes the request of somebody who has proven themselves about an id, which
+// is * in line.
+func of(a account, line, id string) request {
+	return req(strings.Replace(line, "*", id, 1), "", bearer(a.access), steppedUp(a.stepUp))
+}
+
+const (
+	viewing   = "GET /api/users/*"
+	disabling = "POST /api/users/*/disable"
+	enabling  = "POST /api/users/*/enable"
+	granting  = "POST /api/admins/*"
+	revoking  = "DELETE /api/admins/*"
+)
+
+// on is the subject of what an admin does to a user.
+func on(line string) subject {
+	return subject{fine: func(w *world) request { return of(w.admin(), line, w.member("eve@example.com").id) }, op: "principals.byID"}
+}
+
+// peopleSubjects are those of accounts of others.
+func peopleSubjects() map[string]subject {
+	bad := func(line string) row {
+		return func(w *world) answer { return w.send(of(w.admin(), line, "x")) }
+	}
+	onSelf := func(line string) row {
+		return func(w *world) answer {
+			a := w.admin()
+			return w.send(of(a, line, a.id))
+		}
+	}
+	onGuest := func(line string) row {
+		return func(w *world) answer { return w.send(of(w.admin(), line, w.guest().id)) }
+	}
+	all := map[string]subject{
+		"U2": {
+			fine: func(w *world) request {
+				a := w.member("ada@example.com")
+				return of(a, viewing, a.id)
+			}, op: "principals.byID",
+		},
+		"U4": on(disabling), "U5": on(enabling), "D1": on(granting), "D2": on(revoking),
+	}
+	for id, rows := range map[string]map[string]row{
+		"U2": {"INVALID_REQUEST": bad(viewing), "USER_NOT_FOUND": onGuest(viewing)},
+		"U4": {
+			"INVALID_REQUEST": bad(disabling), "USER_NOT_FOUND": onGuest(disabling),
+			"AT_LEAST_ONE_ADMIN_REQUIRED": onSelf(disabling),
+		},
+		"U5": {"INVALID_REQUEST": bad(enabling), "USER_NOT_FOUND": onGuest(enabling)},
+		"D1": {"INVALID_REQUEST": bad(granting), "GUEST_CANNOT_PERFORM_THIS_ACTION": onGuest(granting)},
+		"D2": {
+			"INVALID_REQUEST": bad(revoking), "USER_NOT_FOUND": onGuest(revoking), "AT_LEAST_ONE_ADMIN_REQUIRED": onSelf(revoking),
+			"POST_COMMIT_SIDE_EFFECT_FAILURE": func(w *world) answer {
+				a, b := w.admin(), w.adminAt("eve@example.com")
+				w.faults.plan("propagate", errStorage)
+				return w.send(of(a, revoking, b.id))
+			},
+		},
+	} {
+		s := all[id]
+		s.rows = rows
+		all[id] = s
+	}
+	return all
+}
+
+// --- what others may know (U2) ---
+
+func TestWhatOthersMayKnowOfAUser(t *testing.T) {
+	w := newWorld(t)
+	ada, eve, gus := w.admin(), w.member("eve@example.com"), w.guest()
+	const overview = `{"id":"*","name":"Ada Lovelace","avatar":null,"roles":["USER"],"disabled":`
+	for _, row := range []struct {
+		name, path, want string
+		by               account
+	}{
+		{"a user", eve.id, overview + `null}`, eve},
+		{"a guest", strings.ToUpper(eve.id), overview + `null}`, gus},
+		{"an admin", eve.id, overview + `false}`, ada},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			golden(t, w.ok(of(row.by, viewing, row.path)), "%s", strings.Replace(row.want, "*", eve.id, 1))
+		})
+	}
+	for _, id := range []string{newID(), gus.id} { // one that is nobody's and a guest's look alike
+		w.want(404, "USER_NOT_FOUND", of(ada, viewing, id))
+	}
+	w.want(401, "AUTHENTICATION_REQUIRED", of(ada, viewing, eve.id).but(del("Authorization")))
+}
+
+func TestPublicProfilesNeedNoToken(t *testing.T) {
+	w := newWorld(t, with(func(d *adapter.Deps) { d.PublicProfiles = true }))
+	ada := w.admin()
+	for name, change := range map[string]change{
+		"no token": del("Authorization"), "a bad one": bearer("nonsense"), "a refresh token": bearer(ada.refresh),
+	} {
+		if a := w.ok(of(ada, viewing, ada.id).but(change)); a.json["disabled"] != nil {
+			t.Errorf("%s: %s", name, a.body)
+		}
+	}
+	if a := w.ok(of(ada, viewing, ada.id)); a.json["disabled"] != false {
+		t.Errorf("an admin: %s", a.body)
+	}
+	w.want(404, "USER_NOT_FOUND", of(ada, viewing, w.guest().id).but(del("Authorization")))
+	w.want(401, "AUTHENTICATION_REQUIRED", req("GET /api/users/me", ""))
+	w.clock.advance(15 * time.Minute)
+	w.ok(of(ada, viewing, ada.id)) // has expired, and counts as absent
+}
+
+// --- disabling (U4, U5) ---
+
+// Whatever was begun before an account was shut goes no further (faults F07).
+func TestADisabledUserGetsNowhere(t *testing.T) {
+	w := newWorld(t)
+	ada, eve := w.admin(), w.proven(w.member("eve@example.com"))
+	reset := w.resetLink(eve.email)
+	verify := w.link()
+	w.outstanding(eve.id)
+
+	if a := w.ok(of(ada, disabling, eve.id)); a.json["disabled"] != true || a.text("id") != eve.id {
+		t.Errorf("%s", a.body)
+	}
+	for _, r := range []request{
+		req("GET /api/users/me", "", bearer(eve.access)), changeBy(eve), moveBy(eve, "eve@elsewhere.example"),
+		req("POST /api/auth/step-up", `{"password":"`+goodPassword+`"}`, bearer(eve.access)),
+	} {
+		w.want(401, "ACCESS_TOKEN_EXPIRED", r)
+	}
+	w.want(401, "REFRESH_TOKEN_INVALID", req("POST /api/auth/refresh", "", bearer(eve.refresh)))
+	w.want(401, "PASSWORD_RESET_TOKEN_INVALID", resetBy(reset))
+	w.want(401, "EMAIL_VERIFICATION_TOKEN_INVALID", confirm(verify))
+	w.want(403, "USER_DISABLED", loginOf(eve.email, goodPassword))
+	w.want(401, "INVALID_CREDENTIALS", loginOf(eve.email, "wrong"))
+	if got := w.usable(); got != "" {
+		t.Errorf("usable: %s", got)
+	}
+
+	w.ok(of(ada, disabling, eve.id)) // is so already
+	if a := w.ok(of(ada, enabling, eve.id)); a.json["disabled"] != false {
+		t.Errorf("%s", a.body)
+	}
+	w.ok(of(ada, enabling, eve.id))
+	w.want(401, "REFRESH_TOKEN_INVALID", req("POST /api/auth/refresh", "", bearer(eve.refresh)))
+	w.clock.advance(2 * time.Minute) // of the login bucket
+	w.want(401, "PASSWORD_RESET_TOKEN_INVALID", resetBy(reset))
+	w.want(401, "ACCESS_TOKEN_EXPIRED", req("GET /api/users/me", "", bearer(eve.access)))
+	w.signIn(eve.email, goodPassword)
+}
+
+// --- the role ADMIN (D1, D2) ---
+
+func TestARoleCountsAtOnce(t *testing.T) {
+	w := newWorld(t)
+	ada, eve := w.admin(), w.proven(w.member("eve@example.com"))
+	w.want(403, "ROLE_REQUIRED", of(eve, granting, eve.id)) // nobody makes themselves an admin (faults F65)
+
+	if a := w.ok(of(ada, granting, eve.id)); !slices.Equal(a.json["roles"].([]any), []any{"USER", "ADMIN"}) {
+		t.Errorf("%s", a.body)
+	}
+	w.want(401, "ACCESS_TOKEN_EXPIRED", of(eve, granting, eve.id))
+	stale := eve
+	eve.access = w.ok(req("POST /api/auth/refresh", "", bearer(eve.refresh))).text("accessToken")
+	w.want(401, "ACCESS_TOKEN_EXPIRED", of(stale, viewing, eve.id))
+	w.ok(of(eve, granting, eve.id)) // has it already, so the token goes on
+	w.ok(of(eve, revoking, ada.id))
+	w.want(401, "ACCESS_TOKEN_EXPIRED", of(ada, revoking, eve.id))
+	w.want(409, "AT_LEAST_ONE_ADMIN_REQUIRED", of(eve, revoking, eve.id))
+	w.want(409, "AT_LEAST_ONE_ADMIN_REQUIRED", of(eve, disabling, eve.id))
+	if a := w.ok(of(eve, revoking, ada.id)); !slices.Equal(a.json["roles"].([]any), []any{"USER"}) {
+		t.Errorf("%s", a.body)
+	}
+}
+
+// Rights come before the record, so that nobody without them learns who exists
+// (faults F83).
+func TestOnlyAdminsLearnWhoExists(t *testing.T) {
+	w := newWorld(t)
+	eve, gus := w.proven(w.member("eve@example.com")), w.guest()
+	gus.stepUp = w.ok(req("POST /api/auth/step-up", "", bearer(gus.access))).text("stepUpToken")
+	for _, line := range []string{disabling, enabling, granting, revoking} {
+		for _, id := range []string{eve.id, gus.id, newID(), "x"} {
+			w.want(403, "ROLE_REQUIRED", of(eve, line, id))
+			w.want(403, "ROLE_REQUIRED", of(gus, line, id))
+		}
+		w.want(401, "STEP_UP_TOKEN_MISSING", of(w.admin(), line, "x").but(del("X-Step-Up-Token")))
+		w.clock.advance(5 * time.Minute) // of the login bucket
+		eve, gus = w.renewed(eve), w.renewed(gus)
+	}
+}
+
+// renewed refreshes a session, and proves nothing anew.
+func (w *world) renewed(a account) account {
+	w.t.Helper()
+	got := w.accountIn(w.ok(req("POST /api/auth/refresh", "", bearer(a.refresh))))
+	got.stepUp = a.stepUp
+	return got
+}
+
+func TestAdminsWhoDemoteAndDisableEachOtherAtOnceLeaveOne(t *testing.T) {
+	for _, lines := range [][2]string{{revoking, revoking}, {disabling, disabling}, {revoking, disabling}} {
+		w := newWorld(t)
+		a, b := w.admin(), w.adminAt("eve@example.com")
+		requests := [2]request{of(a, lines[0], b.id), of(b, lines[1], a.id)}
+		var answers [2]answer
+		var both sync.WaitGroup
+		for i, r := range requests {
+			both.Go(func() { answers[i] = w.send(r) })
+		}
+		both.Wait()
+		left, err := w.store.Single().Principals.EnabledAdmins(t.Context())
+		if err != nil || len(left) != 1 {
+			t.Fatalf("%v: admins left: %v, %v", lines, left, err)
+		}
+		done := 0
+		for _, got := range answers {
+			if got.status == 200 {
+				done++
+			} else if !slices.Contains([]string{"AT_LEAST_ONE_ADMIN_REQUIRED", "ACCESS_TOKEN_EXPIRED"}, got.code()) {
+				t.Errorf("%v: %d %s", lines, got.status, got.code())
+			}
+		}
+		if done != 1 {
+			t.Errorf("%v: %d of both were done", lines, done)
+		}
+	}
+}

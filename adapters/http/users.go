@@ -1,0 +1,52 @@
+package http
+
+import (
+	"context"
+	"strings"
+
+	"gatehouse/adapters/http/api"
+	"gatehouse/domain/client"
+	"gatehouse/domain/principal"
+	"gatehouse/ports/inbound"
+)
+
+// users serves the accounts of others.
+type users struct {
+	view    inbound.UseCase[inbound.ViewUser, inbound.Overview]
+	disable inbound.UseCase[inbound.DisableAccount, inbound.Self]
+	enable  inbound.UseCase[inbound.EnableAccount, inbound.Self]
+}
+
+// idOf returns the id in a path, which may be spelled in any case.
+func idOf(path string) principal.ID { return principal.ID(strings.ToLower(path)) }
+
+// GetUser handles GET /api/users/{id} (U2).
+func (h users) GetUser(ctx context.Context, r api.GetUserRequestObject) (api.GetUserResponseObject, error) {
+	o, err := h.view.Do(ctx, inbound.ViewUser{Context: sceneOf(ctx).origin(client.Device{}), ID: idOf(r.Id)})
+	if err != nil {
+		return nil, err
+	}
+	return api.GetUser200JSONResponse(overviewOf(o)), nil
+}
+
+func overviewOf(o inbound.Overview) api.PrincipalOverview {
+	return api.PrincipalOverview{Id: string(o.ID), Name: o.Name, Roles: rolesOf(o.Roles), Disabled: o.Disabled}
+}
+
+// DisableUser handles POST /api/users/{id}/disable (U4).
+func (h users) DisableUser(ctx context.Context, r api.DisableUserRequestObject) (api.DisableUserResponseObject, error) {
+	p, err := h.disable.Do(ctx, inbound.DisableAccount{Context: sceneOf(ctx).origin(client.Device{}), ID: idOf(r.Id)})
+	if err != nil {
+		return nil, err
+	}
+	return api.DisableUser200JSONResponse(principalOf(p)), nil
+}
+
+// EnableUser handles POST /api/users/{id}/enable (U5).
+func (h users) EnableUser(ctx context.Context, r api.EnableUserRequestObject) (api.EnableUserResponseObject, error) {
+	p, err := h.enable.Do(ctx, inbound.EnableAccount{Context: sceneOf(ctx).origin(client.Device{}), ID: idOf(r.Id)})
+	if err != nil {
+		return nil, err
+	}
+	return api.EnableUser200JSONResponse(principalOf(p)), nil
+}

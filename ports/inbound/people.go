@@ -1,0 +1,53 @@
+package inbound
+
+import "gatehouse/domain/principal"
+
+// ViewUser asks what others may know of a user (contract U2). It is refused
+// with USER_NOT_FOUND, guests alike.
+type ViewUser struct {
+	Context
+	ID principal.ID
+}
+
+// Overview is what others may know of a user.
+type Overview struct {
+	ID       principal.ID
+	Name     string
+	Roles    []principal.Role
+	Disabled *bool // for admins alone, nil for others
+}
+
+// DisableAccount asks to shut an account, as an admin (contract U4): its
+// sessions end, links and challenges are void. It is refused with
+// ROLE_REQUIRED, STEP_UP_TOKEN_…, USER_NOT_FOUND, AT_LEAST_ONE_ADMIN_REQUIRED or
+// POST_COMMIT_SIDE_EFFECT_FAILURE (the change stands).
+type DisableAccount struct {
+	Context
+	ID principal.ID
+}
+
+// EnableAccount asks to open an account again, as an admin (contract U5). What
+// was revoked stays so. It is refused with ROLE_REQUIRED, STEP_UP_TOKEN_… or
+// USER_NOT_FOUND.
+type EnableAccount struct {
+	Context
+	ID principal.ID
+}
+
+// GrantAdmin asks to make a user an admin, as an admin (contract D1). Their
+// access tokens go stale. It is refused with ROLE_REQUIRED, STEP_UP_TOKEN_…,
+// PRINCIPAL_NOT_FOUND, GUEST_CANNOT_PERFORM_THIS_ACTION or
+// POST_COMMIT_SIDE_EFFECT_FAILURE (the change stands).
+type GrantAdmin struct {
+	Context
+	ID principal.ID
+}
+
+// RevokeAdmin asks to take the role ADMIN from a user, perhaps oneself, as an
+// admin (contract D2). Their access tokens go stale. It is refused with
+// ROLE_REQUIRED, STEP_UP_TOKEN_…, USER_NOT_FOUND, AT_LEAST_ONE_ADMIN_REQUIRED or
+// POST_COMMIT_SIDE_EFFECT_FAILURE (the change stands).
+type RevokeAdmin struct {
+	Context
+	ID principal.ID
+}
