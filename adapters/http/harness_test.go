@@ -280,6 +280,7 @@ func (w *world) compose(s setup) adapter.Deps {
 		}),
 		SignIn: appsession.NewSignerIn(appsession.SignerInDeps{
 			Work: work, Attempts: taker, Issuer: w.issuer, Locate: locate, Alerts: alerts, MailOn: s.mailOn, NewID: newID, Now: now,
+			InfoCooldown: time.Hour,
 		}),
 		SignOut:      appsession.NewSignerOut(appsession.SignerOutDeps{Work: work, Verifier: w.tokens, Revocations: revocations, Now: now}),
 		CheckRefresh: appsession.NewRefreshChecker(appsession.RefreshCheckerDeps{Verifier: w.tokens, Now: now}),

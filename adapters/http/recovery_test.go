@@ -239,6 +239,29 @@ func TestAResetGivesAFirstPasswordToAnAccountWithoutOne(t *testing.T) {
 	}
 }
 
+// Nobody but the owner learns that an account has no password.
+func TestASignInWithoutAPasswordIsAnsweredAsAWrongOneAndToldToTheOwner(t *testing.T) {
+	w := newWorld(t)
+	a := w.put(withoutPassword())
+	w.ok(registerAs("ada@example.com"))
+	var bodies []string
+	for _, address := range []string{"ada@example.com", a.email, "eve@example.com"} {
+		got := w.want(401, "INVALID_CREDENTIALS", loginOf(address, "wrong"))
+		delete(got.json, "requestId")
+		b, _ := json.Marshal(got.json)
+		bodies = append(bodies, string(b))
+	}
+	if bodies[0] != bodies[1] || bodies[1] != bodies[2] {
+		t.Errorf("answers differ: %q", bodies)
+	}
+	told := w.mails(notice.IdentityProviderInfo)
+	if len(told) != 1 || told[0].To.Typed() != a.email || told[0].Provider != "github" {
+		t.Errorf("told %+v", told)
+	}
+	w.faults.plan("cooldowns.start", broken("DATABASE_FAILURE"))
+	w.want(500, "DATABASE_FAILURE", loginOf(a.email, "wrong"))
+}
+
 func TestAResetForgetsWrongPasswords(t *testing.T) {
 	w := newWorld(t, with(func(d *adapter.Deps) { d.Limits.Enabled = false }))
 	a := w.member("ada@example.com")

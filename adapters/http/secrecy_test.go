@@ -58,13 +58,14 @@ func TestNoSecretEverGetsIntoTheLog(t *testing.T) {
 	w := newWorld(t, with(func(d *adapter.Deps) { d.Limits.Enabled = false }))
 	secrets := map[string]string{
 		"address": "canary.address@example.com", "password": "Canary-Password-1", "next password": "Canary-Next-2", "name": "Canary Name",
-		"wrong password": "canary-wrong-3", "bad token": "canary.token.bad", "bad link": "canary-link-bad", "query": "canary-query-4",
+		"wrong password": "canary-wrong-3", "bad token": "canary.token.bad", "bad link": "canary-link-bad", "query": "canary-query-4", "new address": "canary.moved@example.com",
 	}
 	address, pass := secrets["address"], secrets["password"]
 	w.ok(req("POST /api/auth/register", `{"email":`+quoted(address)+`,"password":`+quoted(pass)+`,"name":`+quoted(secrets["name"])+`}`))
 	a := w.signIn(address, pass, set("User-Agent", "canary-agent"))
 	a.stepUp = w.ok(req("POST /api/auth/step-up", `{"password":`+quoted(pass)+`}`, bearer(a.access))).text("stepUpToken")
 	secrets["access"], secrets["refresh"], secrets["step-up"], secrets["link"] = a.access, a.refresh, a.stepUp, w.link()
+	secrets["reset link"] = w.resetLink(address)
 	change := changeBy(a).but(body(changeBody(pass, secrets["next password"])))
 
 	walk := []request{
@@ -77,13 +78,18 @@ func TestNoSecretEverGetsIntoTheLog(t *testing.T) {
 		req("POST /api/auth/register", `{"email":[`+quoted(address)+`],"password":{"x":`+quoted(pass)+`}}`),
 		req("POST /api/auth/register", `{"email":`+quoted(address)+`,"password":`+quoted(pass)+`,"name":"`+"\xff"+`"}`),
 		req("POST /api/auth/register", `{"email":`+quoted(address)+`,"password":`+quoted(pass)),
+		resetBy(secrets["bad link"]), resetBy(secrets["reset link"]).but(body(resetBody(secrets["reset link"], "short"))),
+		req("POST /api/auth/password/reset?token="+secrets["reset link"], `{"newPassword":"short"}`),
+		req("GET /api/auth/password/reset?token="+secrets["reset link"], ""),
+		forgot(address), forgot("[" + address), req("GET /api/auth/password/reset/cooldown?email="+address, ""),
+		moveBy(a, secrets["new address"]), moveBy(a, address), moveBy(a, "["+secrets["new address"]),
 		change.but(body(changeBody(pass, "short"))), change.but(steppedUp(secrets["bad token"])),
 		req("POST /api/auth/refresh", "", bearer(secrets["bad token"])), req("PUT /api/users/me", `{"name":`+quoted(secrets["name"])+`}`, bearer(a.access)),
 	}
 	for _, r := range walk {
 		w.send(r)
 	}
-	for _, op := range []string{"principals.byID", "principals.byEmail", "sessions.access", "sessions.refreshable", "open", "match", "hash", "admit", "mint", "commit", "propagate", "onetime.find"} {
+	for _, op := range []string{"principals.byID", "principals.byEmail", "sessions.access", "sessions.refreshable", "open", "match", "hash", "admit", "mint", "commit", "propagate", "onetime.find", "cooldowns.start", "cooldowns.left"} {
 		w.faults.plan(op, broken(fault.DatabaseFailure))
 		for _, r := range append(walk, change, loginOf(address, pass), req("POST /api/auth/refresh", "", bearer(a.refresh)),
 			req("POST /api/auth/email/verification", `{"token":`+quoted(secrets["link"])+`}`)) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gatehouse/domain/notice"
+	"gatehouse/domain/onetime"
 	"gatehouse/ports/outbound"
 )
 
@@ -27,6 +28,7 @@ const (
 	classPanic   = "panic"
 	classSlow    = "slow_domain" // not tried, because others wait
 	classUnknown = "unknown"
+	classVoid    = "void" // its link is good for nothing any more
 )
 
 // handle delivers a claimed notice, if it is worth it, and settles the claim.
@@ -40,6 +42,15 @@ func (r *Relay) handle(ctx context.Context, c outbound.Claim) {
 		r.giveUp(ctx, c, classExpired)
 		return
 	}
+	switch void, err := r.void(ctx, c.Notice); {
+	case err != nil: // it is not known what such a mail would be good for
+		r.d.Log.WarnContext(ctx, "link of a mail not looked up", about(c, classUnknown, "err", err)...)
+		r.later(ctx, c, classUnknown)
+		return
+	case void:
+		r.drop(ctx, c, classVoid)
+		return
+	}
 	domain := domainOf(c.Notice.To)
 	if !r.domains.enter(domain) {
 		r.later(ctx, c, classSlow)
@@ -49,6 +60,25 @@ func (r *Relay) handle(ctx context.Context, c outbound.Claim) {
 	err := r.deliver(ctx, c)
 	r.domains.leave(domain, r.d.Now().Sub(begun))
 	r.conclude(ctx, c, err)
+}
+
+// void reports whether a mail carries a link that was used or voided since, or
+// whose account has gone (faults F86).
+func (r *Relay) void(ctx context.Context, n notice.Notice) (bool, error) {
+	var kind onetime.Kind
+	switch carries, _ := n.Kind.Contents(); carries.Link {
+	case notice.VerificationPage:
+		kind = onetime.EmailVerification
+	case notice.ResetPage:
+		kind = onetime.PasswordReset
+	case notice.NoPage:
+		return false, nil
+	}
+	i, err := r.d.Work.Single().OneTime.Find(ctx, kind, onetime.HashOf(n.Token))
+	if errors.Is(err, outbound.ErrNotFound) {
+		return true, nil
+	}
+	return i.State(r.d.Now()) != onetime.Usable, err
 }
 
 // end is when a notice stops being worth an attempt.
@@ -96,6 +126,13 @@ func (r *Relay) giveUp(ctx context.Context, c outbound.Claim, class string) {
 	r.d.Tried("given_up")
 	r.settle(ctx, c, outbound.Outcome{At: r.d.Now(), Dead: true, RetryAt: time.Time{}, Error: class})
 	r.d.Log.ErrorContext(ctx, "mail given up", about(c, class)...)
+}
+
+// drop finishes a mail that nobody will miss, and that is no dead one therefore.
+func (r *Relay) drop(ctx context.Context, c outbound.Claim, class string) {
+	r.d.Tried("dropped")
+	r.settle(ctx, c, outbound.Outcome{At: r.d.Now(), Dead: false, RetryAt: time.Time{}, Error: class})
+	r.d.Log.InfoContext(ctx, "mail dropped", about(c, class)...)
 }
 
 func (r *Relay) later(ctx context.Context, c outbound.Claim, class string) {

@@ -28,7 +28,8 @@ type Deps struct {
 	Log    *slog.Logger
 	// Announce makes the relays of other processes look at once.
 	Announce func(context.Context) error
-	// Tried is told how each attempt ended: delivered, deferred or given_up.
+	// Tried is told how each attempt ended: delivered, deferred, given_up
+	// or dropped.
 	Tried func(outcome string)
 
 	Batch    int           // notices claimed at once, at most

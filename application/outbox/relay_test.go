@@ -21,6 +21,7 @@ import (
 	"gatehouse/application/outbox"
 	"gatehouse/domain/email"
 	"gatehouse/domain/notice"
+	"gatehouse/domain/onetime"
 	"gatehouse/domain/secret"
 	"gatehouse/ports/outbound"
 )
@@ -144,7 +145,7 @@ func letter(id string) notice.Notice {
 	now := time.Now()
 	return notice.Notice{
 		ID: id, Kind: notice.EmailVerification, To: to, Name: "Ada", Locale: "en",
-		CreatedAt: now, ExpiresAt: now.Add(24 * time.Hour), Token: secret.New("t0k3n"),
+		CreatedAt: now, ExpiresAt: now.Add(24 * time.Hour), Token: secret.New("t0k3n-" + id),
 	}
 }
 
@@ -153,11 +154,21 @@ func at(n notice.Notice, domain string) notice.Notice {
 	return n
 }
 
+// linkOf is what makes the link of a notice work, for longer than anybody wants
+// the notice.
+func linkOf(n notice.Notice) onetime.Item {
+	kind := onetime.EmailVerification
+	if n.Kind == notice.PasswordReset {
+		kind = onetime.PasswordReset
+	}
+	return onetime.Item{Hash: onetime.HashOf(n.Token), Kind: kind, CreatedAt: n.CreatedAt, ExpiresAt: n.CreatedAt.Add(240 * time.Hour)}
+}
+
 func add(t *testing.T, work outbound.UnitOfWork, all ...notice.Notice) {
 	t.Helper()
 	err := work.Within(t.Context(), func(ctx context.Context, s outbound.Stores) error {
 		for _, n := range all {
-			if err := s.Outbox.Add(ctx, n); err != nil {
+			if err := errors.Join(s.Outbox.Add(ctx, n), s.OneTime.Add(ctx, linkOf(n))); err != nil {
 				return err
 			}
 		}
@@ -384,7 +395,7 @@ func TestAnHourWithoutAServer(t *testing.T) {
 			id := fmt.Sprintf("n%02d", i)
 			n := letter(id)
 			if i%10 == 0 { // its link is dead before the server is back
-				n = n.Linking(secret.New("t0k3n"), time.Minute/2)
+				n = n.Linking(n.Token, time.Minute/2)
 			} else {
 				want[id] = 1
 			}
@@ -766,4 +777,111 @@ func TestLogsKnowNothingButIDKindAndClass(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What a link was good for may be over before its mail leaves. Notices without
+// a link are owed to the address they were promised to, whatever became of the
+// account since (faults F86).
+func TestMailsOfVoidLinksAreDropped(t *testing.T) {
+	for name, tc := range map[string]struct {
+		kind  notice.Kind
+		after func(ctx context.Context, s outbound.OneTime, n notice.Notice) error
+		sent  int
+	}{
+		"a link that is good":       {notice.EmailVerification, nil, 1},
+		"a reset link":              {notice.PasswordReset, nil, 1},
+		"a link that was used":      {notice.EmailVerification, used, 0},
+		"a reset link, used":        {notice.PasswordReset, used, 0},
+		"a reset link, voided":      {notice.PasswordReset, voided, 0},
+		"a link that has gone":      {notice.EmailVerification, gone, 0},
+		"a notice without a link":   {notice.PasswordChanged, gone, 1},
+		"a notice of a new address": {notice.EmailChanged, voided, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store, mail := memory.New(), newPost(nil)
+				n := letter("n1")
+				n.Kind = tc.kind
+				add(t, store, n)
+				if tc.after != nil {
+					if err := tc.after(t.Context(), store.Single().OneTime, n); err != nil {
+						t.Fatal(err)
+					}
+				}
+				g := newRig(store, mail)
+				var outcomes []string
+				g.deps.Tried = func(outcome string) { outcomes = append(outcomes, outcome) }
+				_, stop := g.run(t)
+				time.Sleep(time.Hour)
+				stop()
+				if got := len(mail.of("n1")); got != tc.sent {
+					t.Errorf("%d attempts, want %d", got, tc.sent)
+				}
+				backlog(t, store, 0, 0)
+				if want := []string{"dropped", "delivered"}[tc.sent]; !slices.Equal(outcomes, []string{want}) {
+					t.Errorf("outcomes %q, want %q", outcomes, want)
+				}
+				if dropped := strings.Contains(g.logged(), `"class":"void"`); dropped != (tc.sent == 0) {
+					t.Errorf("logged: %s", g.logged())
+				}
+			})
+		})
+	}
+}
+
+func used(ctx context.Context, s outbound.OneTime, n notice.Notice) error {
+	return s.Use(ctx, linkOf(n).Kind, onetime.HashOf(n.Token), time.Now())
+}
+
+func voided(ctx context.Context, s outbound.OneTime, _ notice.Notice) error {
+	_, err := s.VoidEvery(ctx, time.Now())
+	return err
+}
+
+func gone(ctx context.Context, s outbound.OneTime, _ notice.Notice) error {
+	_, err := s.Purge(ctx, time.Now().Add(480*time.Hour), 9)
+	return err
+}
+
+// A link that cannot be looked up is no reason to lose its mail, nor to send it.
+func TestAMailWhoseLinkCannotBeLookedUpWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, mail := memory.New(), newPost(nil)
+		add(t, store, letter("n1"))
+		begun := time.Now()
+		blinded := blindToLinks{store, func() bool { return time.Since(begun) < time.Minute }}
+		newRig(blinded, mail).run(t)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		mail.delivered(t, map[string]int{"n1": 1})
+		if tries := mail.of("n1"); len(tries) != 1 || tries[0] < time.Minute {
+			t.Errorf("tried after %v", tries)
+		}
+	})
+}
+
+// blindToLinks is a database in which links cannot be found for a while.
+type blindToLinks struct {
+	outbound.UnitOfWork
+
+	blind func() bool
+}
+
+func (b blindToLinks) Single() outbound.Stores {
+	s := b.UnitOfWork.Single()
+	s.OneTime = unreadable{s.OneTime, b.blind}
+	return s
+}
+
+type unreadable struct {
+	outbound.OneTime
+
+	blind func() bool
+}
+
+func (u unreadable) Find(ctx context.Context, k onetime.Kind, h onetime.Hash) (onetime.Item, error) {
+	if u.blind() {
+		return onetime.Item{}, errors.New("out of reach")
+	}
+	return u.OneTime.Find(ctx, k, h)
 }

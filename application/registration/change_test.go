@@ -6,7 +6,6 @@ import (
 	"io"
 	"reflect"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -314,24 +313,78 @@ func TestAMoveStandsThoughCachesWereNotTold(t *testing.T) {
 // Whoever changes the password ends the session of a thief, who must not be
 // left with a pending change of address, whichever of the two comes first.
 func TestAPendingMoveNeverOutlivesItsSession(t *testing.T) {
-	for range 50 {
-		w := newWorld()
+	everywhere(t, func(t *testing.T, w *world) {
 		w.add(t, ada())
-		var all sync.WaitGroup
-		all.Go(func() {
-			_, err := w.changer().Do(t.Context(), moveTo("thief@example.com"))
-			if got := fault.CodeOf(err); got != "" && got != fault.AccessTokenExpired {
-				t.Errorf("Do = %v", err)
-			}
-		})
-		all.Go(func() { check(t, w.store.Within(t.Context(), endAndVoid)) })
-		all.Wait()
+		together(
+			func() {
+				_, err := w.changer().Do(t.Context(), moveTo("thief@example.com"))
+				if got := fault.CodeOf(err); got != "" && got != fault.AccessTokenExpired {
+					t.Errorf("Do = %v", err)
+				}
+			},
+			func() {
+				if err := w.store.Within(t.Context(), endAndVoid); err != nil {
+					t.Error(err)
+				}
+			},
+		)
 		for _, n := range w.queued(t) {
 			if n.Kind == notice.EmailVerification && w.item(t, n.Token).State(noon) == onetime.Usable {
 				t.Fatal("the pending change survived")
 			}
 		}
-	}
+	})
+}
+
+// Two accounts prove one address at once, and one of them gets it.
+func TestOneOfTwoMovesToOneAddressWins(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		b := ada()
+		b.ID, b.Email = "bob", accounttest.Address("bob@example.com")
+		w.add(t, ada())
+		w.add(t, b)
+		bobs := pending()
+		bobs.Principal, bobs.Session, bobs.Hash = "bob", "bob-phone", hashOf("bobs")
+		w.addItem(t, pending())
+		w.addItem(t, bobs)
+		var codes [2]fault.Code
+		prove := func(i int, token secret.Text) func() {
+			return func() {
+				_, err := w.verifier().Do(t.Context(), inbound.VerifyEmail{Token: token})
+				codes[i] = fault.CodeOf(err)
+			}
+		}
+		together(prove(0, mailed), prove(1, secret.New("bobs")))
+		if slices.Sort(codes[:]); codes != [2]fault.Code{"", fault.EmailTaken} {
+			t.Errorf("codes = %q", codes)
+		}
+		if p, err := w.store.Single().Principals.ByEmail(t.Context(), moveAddress.Normal()); err != nil || !p.EmailVerified() {
+			t.Errorf("ByEmail = %v, %v", p, err)
+		}
+		sameList(t, "mails", kinds(w.queued(t)), []notice.Kind{notice.EmailChanged})
+	})
+}
+
+// Of two changes of one account the later one stands, and can be proven.
+func TestOneOfTwoChangesOfOneAccountStands(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		w.add(t, ada())
+		ask := func(address string) func() {
+			return func() {
+				if _, err := w.changer().Do(t.Context(), moveTo(address)); err != nil {
+					t.Errorf("Do = %v", err)
+				}
+			}
+		}
+		together(ask("one@example.com"), ask("two@example.com"))
+		usable := 0
+		for _, n := range w.queued(t) {
+			if n.Kind == notice.EmailVerification && w.item(t, n.Token).State(noon) == onetime.Usable {
+				usable++
+			}
+		}
+		same(t, "links that are good", usable, 1)
+	})
 }
 
 // endAndVoid is what a change of the password means to a pending move.

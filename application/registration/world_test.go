@@ -30,7 +30,7 @@ const good = "Tr4in-Station"
 
 // world is a service at noon.
 type world struct {
-	store  *memory.Store
+	store  outbound.UnitOfWork
 	work   *passwordtest.Work
 	hasher *passwordtest.Hasher
 	caches *accounttest.Caches
@@ -40,8 +40,9 @@ type world struct {
 	ids    atomic.Int32
 }
 
-func newWorld() *world {
-	store := memory.New()
+func newWorld() *world { return newWorldIn(memory.New()) }
+
+func newWorldIn(store outbound.UnitOfWork) *world {
 	w := &world{
 		store: store, work: &passwordtest.Work{UnitOfWork: store}, hasher: &passwordtest.Hasher{}, caches: &accounttest.Caches{}, now: noon,
 		mail: app.Mail{On: true, Alert: true, AlertMoved: true, Cooldown: time.Minute, InfoCooldown: time.Hour, VerificationTTL: 24 * time.Hour},
@@ -142,7 +143,7 @@ func (w *world) add(t *testing.T, s principal.Snapshot) {
 	check(t, w.store.Single().Principals.Add(t.Context(), p))
 	for _, id := range []string{"-phone", "-laptop"} {
 		check(t, w.store.Single().Sessions.Add(t.Context(), session.Session{
-			ID: session.ID(string(s.ID) + id), PrincipalID: s.ID, StartedAt: noon,
+			ID: session.ID(string(s.ID) + id), PrincipalID: s.ID, StartedAt: noon, LastActive: noon,
 			ExpiresAt: noon.Add(100 * time.Hour), Until: noon.Add(100 * time.Hour),
 		}))
 	}

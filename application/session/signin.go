@@ -2,12 +2,14 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"gatehouse/application/attempt"
 	"gatehouse/application/grant"
+	"gatehouse/application/letter"
 	"gatehouse/domain/client"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/notice"
@@ -29,6 +31,8 @@ type SignerInDeps struct {
 	MailOn   bool
 	NewID    func() string
 	Now      func() time.Time
+
+	InfoCooldown time.Duration // between two mails about other ways to sign in
 }
 
 // SignerIn answers [inbound.SignIn].
@@ -49,6 +53,9 @@ func (s *SignerIn) try(ctx context.Context, cmd inbound.SignIn) (inbound.SignedI
 		return inbound.SignedIn{}, err
 	}
 	right, err := prove(ctx, s.d.Attempts, cmd.Password, who)
+	if errors.Is(err, fault.InvalidCredentials) {
+		err = s.refused(ctx, cmd, who, err)
+	}
 	if err != nil {
 		return inbound.SignedIn{}, err
 	}
@@ -67,6 +74,36 @@ func (s *SignerIn) look(ctx context.Context, stores outbound.Stores, cmd inbound
 		return suspect{}, fmt.Errorf("load principal: %w", err)
 	}
 	return suspect{p, subject, seen}, s.d.Attempts.Allow(seen)
+}
+
+// unsent is the kind of a mail there is not. It has cooldowns nevertheless.
+const unsent notice.Kind = ""
+
+// refused owes a mail to who has no password: it names the ways in which they
+// can sign in. All others cost a cooldown too, of a mail that nobody gets, so
+// that the time taken says nothing (faults F33). It returns why, and what went
+// wrong besides.
+func (s *SignerIn) refused(ctx context.Context, cmd inbound.SignIn, who suspect, why error) error {
+	if !s.d.MailOn {
+		return why
+	}
+	now, kind, noticeID := s.d.Now(), unsent, s.d.NewID()
+	if who.of != nil && !who.of.HasPassword() {
+		kind = notice.IdentityProviderInfo
+	}
+	owing := s.d.Work.Within(ctx, func(ctx context.Context, st outbound.Stores) error {
+		due, err := letter.Cool(ctx, st, kind, who.subject.Account, now, s.d.InfoCooldown)
+		if err != nil || !due || kind == unsent {
+			return err
+		}
+		n := notice.To(who.of, kind, noticeID, cmd.Locale, now).CausedBy(cmd.From)
+		n.Provider = strings.Join(who.of.IdentityProviders(), ", ")
+		return letter.Queue(ctx, st, n)
+	})
+	if owing != nil {
+		return errors.Join(owing, why)
+	}
+	return why
 }
 
 // begin stores the session, and everything a sign-in means besides

@@ -29,6 +29,7 @@ func TestSignIn(t *testing.T) {
 		want            fault.Code
 		counted         int // wrong passwords afterwards
 		hashes          int32
+		mails           int // about the refusal
 	}{
 		"right":                           {hashes: 1},
 		"the address spelled otherwise":   {email: " ADA@Example.COM\n", hashes: 1},
@@ -37,7 +38,7 @@ func TestSignIn(t *testing.T) {
 		"no password":                     {password: "-", want: fault.InvalidCredentials, counted: 1, hashes: 1},
 		"unknown address":                 {email: "eve@example.com", want: fault.InvalidCredentials, counted: 1, hashes: 1},
 		"no address at all":               {email: "]", want: fault.InvalidCredentials, counted: 1, hashes: 1},
-		"no password identity":            {email: "fay@example.com", want: fault.InvalidCredentials, counted: 1, hashes: 1},
+		"no password identity":            {email: "fay@example.com", want: fault.InvalidCredentials, counted: 1, hashes: 1, mails: 1},
 		"longer than any password":        {password: strings.Repeat("x", 5000), want: fault.InvalidCredentials, counted: 1, hashes: 1},
 		"a hash longer than 4 KiB":        {password: long, world: longHash, want: fault.InvalidCredentials, counted: 1, hashes: 1},
 		"throttled":                       {world: guessed(5), want: fault.TooManyAttempts, counted: 5},
@@ -78,7 +79,7 @@ func TestSignIn(t *testing.T) {
 			}
 			if tc.want != "" {
 				after := w.load(t, "ada").Snapshot()
-				if after.Version != before.Version || len(w.sessions(t, "ada")) != 0 || len(w.mails(t)) != 0 || got.Principal != nil || !got.Tokens.Access.Missing() {
+				if after.Version != before.Version || len(w.sessions(t, "ada")) != 0 || len(w.mails(t)) != tc.mails || got.Principal != nil || !got.Tokens.Access.Missing() {
 					t.Errorf("refused, and yet sessions %v, mails %v, version %d, answer %+v", w.sessions(t, "ada"), w.mails(t), after.Version, got)
 				}
 				return
@@ -88,6 +89,44 @@ func TestSignIn(t *testing.T) {
 			}
 			w.checkSignedIn(t, got)
 		})
+	}
+}
+
+func TestWhoHasNoPasswordIsToldHowToSignInOnceAnHour(t *testing.T) {
+	w := newWorld(t)
+	w.policy.Off = true
+	for _, tc := range []struct {
+		after time.Duration
+		mails int
+	}{{0, 1}, {time.Hour - time.Microsecond, 1}, {time.Microsecond, 2}} {
+		w.now = w.now.Add(tc.after)
+		_, err := w.signerIn().Do(t.Context(), signIn("FAY@example.com", wrong))
+		if fault.CodeOf(err) != fault.InvalidCredentials || len(w.mails(t)) != tc.mails {
+			t.Fatalf("after %v: %v, %d mails, want %d", tc.after, err, len(w.mails(t)), tc.mails)
+		}
+	}
+	n := w.mails(t)[0]
+	if n.Kind != notice.IdentityProviderInfo || n.To.Typed() != "fay@Example.com" || n.Principal != "fay" || n.Provider != "github" ||
+		n.Locale != "de" || n.From.Address.String() != home {
+		t.Errorf("mail %+v", n)
+	}
+}
+
+func TestWhoHasNoPasswordIsNotToldWhereMailIsOffOrNothingWasJudged(t *testing.T) {
+	for name, tc := range map[string]struct {
+		world func(*testing.T, *world)
+		want  fault.Code
+	}{
+		"mail off":       {func(_ *testing.T, w *world) { w.mailOn = false }, fault.InvalidCredentials},
+		"throttled":      {func(t *testing.T, w *world) { w.setCounted(t, "fay@example.com", 5) }, fault.TooManyAttempts},
+		"full":           {full, fault.ServiceOverloaded},
+		"hashing broken": {func(_ *testing.T, w *world) { w.hasher.broken.Store(true) }, fault.HashFailure},
+	} {
+		w := newWorld(t)
+		tc.world(t, w)
+		if _, err := w.signerIn().Do(t.Context(), signIn("fay@example.com", right)); fault.CodeOf(err) != tc.want || len(w.mails(t)) != 0 {
+			t.Errorf("%s: %v, %d mails", name, err, len(w.mails(t)))
+		}
 	}
 }
 

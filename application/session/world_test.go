@@ -270,7 +270,7 @@ func locate(a client.Address) *client.Location {
 func (w *world) signerIn() *app.SignerIn {
 	return app.NewSignerIn(app.SignerInDeps{
 		Work: w.work, Attempts: w.taker(), Issuer: w.issuer(), Locate: locate,
-		Alerts: w.alerts, MailOn: w.mailOn, NewID: w.id, Now: w.clock,
+		Alerts: w.alerts, MailOn: w.mailOn, NewID: w.id, Now: w.clock, InfoCooldown: time.Hour,
 	})
 }
 

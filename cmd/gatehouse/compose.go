@@ -330,6 +330,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		})),
 		SignIn: command(a, appsession.NewSignerIn(appsession.SignerInDeps{
 			Work: p.work, Attempts: p.attempts, Issuer: p.issuer, Locate: s.atlas.Locate, Alerts: alerts, MailOn: mailOn, NewID: newID, Now: now,
+			InfoCooldown: cfg.Mail.InfoCooldown,
 		})),
 		SignOut: command(a, appsession.NewSignerOut(appsession.SignerOutDeps{
 			Work: p.work, Verifier: p.tokens, Revocations: revocations, Now: now,

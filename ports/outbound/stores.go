@@ -132,8 +132,8 @@ type Claim struct {
 	Broken   error // why the notice cannot be opened, if it cannot
 }
 
-// Outcome is how an attempt to deliver ended: delivered, given up (Dead), or
-// due again at RetryAt.
+// Outcome is how an attempt to deliver ended: delivered, or no longer worth it;
+// given up (Dead); or due again at RetryAt.
 type Outcome struct {
 	At      time.Time
 	Dead    bool

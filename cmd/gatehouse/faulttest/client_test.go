@@ -22,6 +22,7 @@ const (
 // Subjects of mails.
 const (
 	verification = "Confirm your e-mail address for Gatehouse"
+	reset        = "Choose a new password for Gatehouse"
 	changed      = "Your Gatehouse password has been changed"
 	reused       = "We ended a session of your Gatehouse account"
 )

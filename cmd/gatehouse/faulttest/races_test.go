@@ -49,10 +49,16 @@ func TestF31FiftyRegistrationsOfOneAddressMakeOneUserAndAnswerAlike(t *testing.T
 // linkTo waits for the link in the verification mail of an address.
 func (c *cluster) linkTo(t *testing.T, address string) (token string) {
 	t.Helper()
+	return c.linkIn(t, verification, address)
+}
+
+// linkIn waits for the link in the mail with a subject to an address.
+func (c *cluster) linkIn(t *testing.T, subject, address string) (token string) {
+	t.Helper()
 	var mail mailtest.Mail
 	eventually(t, "the link comes", func() bool {
 		for _, mail = range c.post.Taken() {
-			if mail.To == address && mail.Subject == verification {
+			if mail.To == address && mail.Subject == subject {
 				return true
 			}
 		}
@@ -86,6 +92,37 @@ func TestF81OneOfManyUsesOfALinkOverTwoReplicasWins(t *testing.T) {
 		}
 	}
 	t.Logf("%d links used 24 times at once each over two replicas: %d winners", n, n)
+}
+
+// F81, F67: a reset link has one winner as well, whose password it is then, and
+// no session of before.
+func TestF81OneOfManyResetsByALinkOverTwoReplicasWins(t *testing.T) {
+	c := theCommon(t)
+	n := rounds(2, 30)
+	for range n {
+		address := newAddress()
+		c.a.register(address).must(t)
+		before := c.b.signIn(address, password).pair()
+		c.b.ask("POST", "/api/auth/password/reset-request", "", object("email", address)).must(t)
+		token := c.linkIn(t, reset, address)
+		var winner string
+		for i, a := range together(20, func(i int) answer {
+			return c.of(i).ask("POST", "/api/auth/password/reset", "", object("token", token, "newPassword", fmt.Sprint("Another-Secret-", i)))
+		}) {
+			switch {
+			case !a.ok():
+				a.wants(t, http.StatusUnauthorized, "PASSWORD_RESET_TOKEN_INVALID")
+			case winner != "":
+				t.Errorf("a link reset the password twice")
+			default:
+				winner = fmt.Sprint("Another-Secret-", i)
+			}
+		}
+		c.a.whoAmI(before.AccessToken).wants(t, http.StatusUnauthorized, "ACCESS_TOKEN_EXPIRED")
+		c.a.signIn(address, password).wants(t, http.StatusUnauthorized, "INVALID_CREDENTIALS")
+		c.b.signIn(address, winner).must(t)
+	}
+	t.Logf("%d reset links used 20 times at once each over two replicas: %d winners", n, n)
 }
 
 // F87: people who share connections, pools and memories never see each other.
