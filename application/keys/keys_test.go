@@ -31,8 +31,8 @@ type safe struct {
 	master string
 	made   atomic.Int32
 	fails  key.Purpose
-	mute   bool // nothing can be wrapped
-	deaf   bool // nothing can be unwrapped
+	mute   atomic.Bool // nothing can be wrapped
+	deaf   atomic.Bool // nothing can be unwrapped
 }
 
 func (s *safe) NewKey(p key.Purpose) (string, key.Material, error) {
@@ -43,7 +43,7 @@ func (s *safe) NewKey(p key.Purpose) (string, key.Material, error) {
 }
 
 func (s *safe) Wrap(_ context.Context, k key.Key, m key.Material) (key.Wrapped, error) {
-	if s.mute {
+	if s.mute.Load() {
 		return key.Wrapped{}, io.ErrClosedPipe
 	}
 	return key.Wrapped{Key: k, Material: []byte(s.master + "|" + k.ID + "|" + string(m.Bytes())), WrapperID: s.master}, nil
@@ -51,7 +51,7 @@ func (s *safe) Wrap(_ context.Context, k key.Key, m key.Material) (key.Wrapped, 
 
 func (s *safe) Unwrap(_ context.Context, w key.Wrapped) (key.Material, error) {
 	m, ok := bytes.CutPrefix(w.Material, []byte(s.master+"|"+w.ID+"|"))
-	if !ok || s.deaf {
+	if !ok || s.deaf.Load() {
 		return key.Material{}, errLocked
 	}
 	return key.NewMaterial(m), nil
@@ -74,6 +74,8 @@ func newWorld() *world {
 }
 
 func (w *world) keeper() *app.Keeper { return w.keeperWith(w.safe) }
+
+var rotateKeys = inbound.RotateKeys{}
 
 func killKey(id string) inbound.KillKey { return inbound.KillKey{ID: id} }
 
@@ -220,7 +222,8 @@ func TestEnsurePassesFailuresOn(t *testing.T) {
 		}
 	}
 	unmade, unwrapped := newWorld(), newWorld()
-	unmade.safe.fails, unwrapped.safe.mute = key.Encryption, true
+	unmade.safe.fails = key.Encryption
+	unwrapped.safe.mute.Store(true)
 	if err := unmade.keeper().Ensure(t.Context()); !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), "encryption") {
 		t.Errorf("Ensure = %v", err)
 	}

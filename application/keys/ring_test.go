@@ -17,7 +17,7 @@ import (
 func TestKeysReachEveryProcessWithinSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
-		a, b := w.replica(t, &clock{time.Now()}), w.replica(t, &clock{time.Now()})
+		a, b := w.replica(t, &clock{}), w.replica(t, &clock{})
 		ctx, cancel := context.WithCancel(t.Context())
 		var loop sync.WaitGroup
 		loop.Go(func() { b.ring.Run(ctx) })
@@ -54,11 +54,11 @@ func TestKeysOfBeforeStayWhenOthersCannotBeHad(t *testing.T) {
 	if err := b.ring.Reload(t.Context()); fault.CodeOf(err) != fault.DatabaseFailure {
 		t.Errorf("without a database: Reload = %v", err)
 	}
-	w.safe.deaf = true
+	w.safe.deaf.Store(true)
 	if err := b.ring.Reload(t.Context()); !errors.Is(err, app.ErrNotOpened) {
 		t.Errorf("without what wraps keys: Reload = %v", err)
 	}
-	w.safe.deaf = false
+	w.safe.deaf.Store(false)
 	refuse := true
 	check(t, a.ring.Use(func([]key.Opened) error { return nil }))
 	check(t, b.ring.Use(func([]key.Opened) error {
@@ -82,7 +82,7 @@ func TestAWarmProcessOpensNoKeyTwice(t *testing.T) {
 	w, c := newWorld(), &clock{noon}
 	a := w.replica(t, c)
 	a.rotate(t)
-	w.safe.deaf = true
+	w.safe.deaf.Store(true)
 	killer := app.NewKiller(app.KillerDeps{Work: w.work, Keeper: a.keeper, Now: c.now})
 	retired, _ := a.ring.Keys().In(key.Signing, key.Retired)
 	_, err := killer.Do(t.Context(), killKey(retired.ID))
@@ -96,7 +96,7 @@ func TestAWarmProcessOpensNoKeyTwice(t *testing.T) {
 func TestWhoAsksForAnUnknownKeyHurriesOneReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
-		a := w.replica(t, &clock{time.Now()})
+		a := w.replica(t, &clock{})
 		ctx, cancel := context.WithCancel(t.Context())
 		var loop sync.WaitGroup
 		loop.Go(func() { a.ring.Run(ctx) })

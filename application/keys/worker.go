@@ -209,11 +209,23 @@ func (w *Worker) Work(ctx context.Context) (finished bool, _ error) {
 			return false, nil
 		}
 		if err != nil {
-			return false, fmt.Errorf("rotation step %s: %w", step.Name, err)
+			return false, errors.Join(fmt.Errorf("rotation step %s: %w", step.Name, err), j.release(ctx))
 		}
 	}
 	w.d.Log.InfoContext(ctx, "keys rotated", "rotation", c.Rotation.ID)
 	return true, w.d.Ring.Reload(ctx)
+}
+
+// release lets others go on at once, also when this process is told to stop.
+func (j *job) release(ctx context.Context) error {
+	const patience = 2 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	err := j.d.Work.Single().Rotations.Save(ctx, j.claim, j.d.Now())
+	if err != nil && !errors.Is(err, outbound.ErrStale) {
+		return fmt.Errorf("release rotation: %w", err)
+	}
+	return nil
 }
 
 func (j *job) do(ctx context.Context, s key.Step) error {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,9 +34,15 @@ type replica struct {
 	clock  *clock
 }
 
+// clock stands still, unless it is zero: then it is that of the bubble.
 type clock struct{ time.Time }
 
-func (c *clock) now() time.Time { return c.Time }
+func (c *clock) now() time.Time {
+	if c.IsZero() {
+		return time.Now()
+	}
+	return c.Time
+}
 
 // replica starts one more process on the store of w, with the clock of others
 // or one of its own.
@@ -203,6 +210,26 @@ func TestOneOfManyStartsARotation(t *testing.T) {
 	}
 }
 
+func TestWhoStopsOrFailsLetsOthersGoOn(t *testing.T) {
+	w, c := newWorld(), &clock{noon}
+	first, second := w.replica(t, c), w.replica(t, c)
+	check(t, first.start(t))
+	w.safe.mute.Store(true)
+	if _, err := first.worker.Work(t.Context()); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("Work = %v", err)
+	}
+	w.safe.mute.Store(false)
+	ctx, cancel := context.WithCancel(t.Context())
+	stopping := &stolen{UnitOfWork: w.work, meanwhile: cancel}
+	third := w.replica(t, c, func(d *app.WorkerDeps) { d.Work = stopping })
+	if _, err := third.worker.Work(ctx); fault.CodeOf(err) != fault.DatabaseFailure {
+		t.Errorf("Work of a process that is told to stop = %v", err)
+	}
+	if done, err := second.worker.Work(t.Context()); !done || err != nil { // within the lease
+		t.Errorf("Work = %t, %v", done, err)
+	}
+}
+
 // stolen is a store of which a batch takes longer than the lease lasts.
 type stolen struct {
 	outbound.UnitOfWork
@@ -247,8 +274,7 @@ func TestAKeyIsPublishedTenMinutesBeforeItSigns(t *testing.T) {
 		w := newWorld()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		now := func(d *app.WorkerDeps) { d.Now = time.Now }
-		r := w.replica(t, &clock{time.Now()}, now)
+		r := w.replica(t, &clock{})
 		time.Sleep(time.Second)
 		r.rotate(t)
 		next, _ := r.ring.Keys().In(key.Signing, key.Next)
@@ -258,7 +284,7 @@ func TestAKeyIsPublishedTenMinutesBeforeItSigns(t *testing.T) {
 		}
 		var loops sync.WaitGroup
 		for range 2 { // replicas promote it once
-			other := w.replica(t, &clock{time.Now()}, now)
+			other := w.replica(t, &clock{})
 			loops.Go(func() { other.worker.Run(ctx) })
 			loops.Go(func() { other.ring.Run(ctx) })
 		}
@@ -293,7 +319,7 @@ func TestKeysAreRotatedWhenTheIntervalHasPassed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
 		ctx, cancel := context.WithCancel(t.Context())
-		r := w.replica(t, &clock{time.Now()}, func(d *app.WorkerDeps) { d.Now, d.Interval, d.Every = time.Now, 24*time.Hour, time.Minute })
+		r := w.replica(t, &clock{}, func(d *app.WorkerDeps) { d.Interval, d.Every = 24*time.Hour, time.Minute })
 		began := time.Now()
 		var loop sync.WaitGroup
 		loop.Go(func() { r.worker.Run(ctx) })
@@ -318,7 +344,7 @@ func TestRetiredKeysStayForAsLongAsTheyAreNeeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
 		ctx, cancel := context.WithCancel(t.Context())
-		r := w.replica(t, &clock{time.Now()}, func(d *app.WorkerDeps) { d.Now, d.Every = time.Now, 20*time.Minute })
+		r := w.replica(t, &clock{}, func(d *app.WorkerDeps) { d.Every = 20 * time.Minute })
 		r.rotate(t)
 		var loop sync.WaitGroup
 		loop.Go(func() { r.worker.Run(ctx) })
@@ -355,7 +381,7 @@ func TestRetiredKeysStayForAsLongAsTheyAreNeeded(t *testing.T) {
 // unreadable is a store in which some records cannot be read.
 type unreadable struct {
 	outbound.UnitOfWork
-	failed int
+	failed atomic.Int32
 }
 
 func (u *unreadable) Within(ctx context.Context, fn func(context.Context, outbound.Stores) error) error {
@@ -375,11 +401,11 @@ type failing struct {
 }
 
 func (f failing) Rewrap(context.Context, principal.ID, int) (outbound.Batch, error) {
-	return outbound.Batch{Seen: 3, Failed: f.u.failed, Last: "p"}, nil
+	return outbound.Batch{Seen: 3, Failed: int(f.u.failed.Load()), Last: "p"}, nil
 }
 
 func (f failing) Reindex(context.Context, principal.ID, int) (outbound.Batch, error) {
-	return outbound.Batch{Seen: 3, Failed: f.u.failed, Last: "p"}, nil
+	return outbound.Batch{Seen: 3, Failed: int(f.u.failed.Load()), Last: "p"}, nil
 }
 
 // What cannot be read keeps the old keys alive, and is tried again before a
@@ -387,9 +413,9 @@ func (f failing) Reindex(context.Context, principal.ID, int) (outbound.Batch, er
 func TestUnreadableRecordsKeepTheirKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
-		broken := &unreadable{w.work, 1}
-		c := &clock{time.Now()}
-		r := w.replica(t, c, func(d *app.WorkerDeps) { d.Work, d.Now, d.Every = broken, time.Now, time.Minute })
+		broken := &unreadable{UnitOfWork: w.work}
+		broken.failed.Store(1)
+		r := w.replica(t, &clock{}, func(d *app.WorkerDeps) { d.Work, d.Every = broken, time.Minute })
 		r.rotate(t)
 		if got := r.report(t); got.Running() || got.Steps[3].Failed != 1 || got.Steps[4].Failed != 1 {
 			t.Errorf("%+v", got)
@@ -406,14 +432,12 @@ func TestUnreadableRecordsKeepTheirKeys(t *testing.T) {
 		if got := summary(w.stored(t)); !strings.HasPrefix(got, kept) {
 			t.Errorf("long after: keys %s", got)
 		}
-		c.Time = time.Now()
 		check(t, r.start(t))
 		time.Sleep(2 * time.Minute)
 		if got := summary(w.stored(t)); !strings.HasPrefix(got, "blind_index current 2, blind_index retired 1, encryption current") {
 			t.Errorf("after another rotation: keys %s", got)
 		}
-		broken.failed = 0
-		c.Time = time.Now()
+		broken.failed.Store(0)
 		check(t, r.start(t))
 		time.Sleep(2 * time.Hour)
 		if got := summary(w.stored(t)); strings.Contains(got, "blind_index retired 1") {
@@ -429,8 +453,8 @@ func TestARotationWaitsForWhatWrapsItsKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
 		ctx, cancel := context.WithCancel(t.Context())
-		r := w.replica(t, &clock{time.Now()}, func(d *app.WorkerDeps) { d.Now = time.Now })
-		w.safe.mute = true
+		r := w.replica(t, &clock{})
+		w.safe.mute.Store(true)
 		check(t, r.start(t))
 		var loop sync.WaitGroup
 		loop.Go(func() { r.worker.Run(ctx) })
@@ -439,7 +463,7 @@ func TestARotationWaitsForWhatWrapsItsKeys(t *testing.T) {
 			t.Errorf("while it is away: %+v", got)
 		}
 		check(t, r.ring.Reload(t.Context()))
-		w.safe.mute = false
+		w.safe.mute.Store(false)
 		time.Sleep(time.Minute)
 		if got := r.report(t); got.Running() || summary(w.stored(t)) != rotatedOnce {
 			t.Errorf("when it is back: %+v, %s", got, summary(w.stored(t)))
@@ -453,7 +477,7 @@ func TestARotationWaitsForWhatWrapsItsKeys(t *testing.T) {
 func TestAKeyIsUsedWhenEveryReplicaHasIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
-		r := w.replica(t, &clock{time.Now()}, func(d *app.WorkerDeps) { d.Now, d.Spread = time.Now, 5*time.Second })
+		r := w.replica(t, &clock{}, func(d *app.WorkerDeps) { d.Spread = 5 * time.Second })
 		began := time.Now()
 		check(t, r.start(t))
 		var work sync.WaitGroup

@@ -43,6 +43,7 @@ var mayImport = []struct{ pkg, deps string }{
 	{"adapters/redis/redistest", "std"},
 	{"adapters/redis", "std domain/ ports/outbound github.com/redis/rueidis"},
 	{"adapters/telemetry", "std domain/ ports/outbound"},
+	{"adapters/transit", "std domain/ ports/outbound"},
 	{"adapters/vault", "std domain/ ports/outbound"},
 
 	{"locales", "std"},

@@ -91,6 +91,7 @@ func (s settings) rules() []rule {
 		{"mail.from", s.Mail.From == "" || isMailbox(s.Mail.From), "an address such as Name <name@example.com>"},
 		{"mail.verification_path", isPath(s.Mail.VerificationPath), "a path that begins with /"},
 		{"mail.reset_path", isPath(s.Mail.ResetPath), "a path that begins with /"},
+		{"keys.transit_token", s.Keys.TransitToken.Reveal() != "" || !strings.HasPrefix(strings.TrimSpace(s.Keys.Master.Reveal()), "transit:"), "there when keys.master is of the transit engine"},
 		{"keys.rotation_interval", s.Keys.RotationInterval == 0 || s.Keys.RotationInterval >= time.Hour, "0, or at least 1h"},
 		{"locales.supported", all(s.Locales.Supported, parses), "a list of language tags"},
 		{"bootstrap.admin_email", s.Bootstrap.AdminEmail != "" || s.Bootstrap.AdminPassword.Reveal() == "", "there when there is a bootstrap.admin_password"},

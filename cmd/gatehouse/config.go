@@ -143,6 +143,8 @@ type keysConfig struct {
 	Master           secret.Text   `koanf:"master"`
 	MasterPrevious   secret.Text   `koanf:"master_previous"`
 	RotationInterval time.Duration `koanf:"rotation_interval"`
+	TransitToken     secret.Text   `koanf:"transit_token"`
+	TransitNamespace string        `koanf:"transit_namespace"`
 }
 
 type localesConfig struct {

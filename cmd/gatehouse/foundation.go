@@ -18,6 +18,7 @@ import (
 	gormadapter "gatehouse/adapters/gorm"
 	jwxadapter "gatehouse/adapters/jwx"
 	masterkeyadapter "gatehouse/adapters/masterkey"
+	transitadapter "gatehouse/adapters/transit"
 	vaultadapter "gatehouse/adapters/vault"
 	appkeys "gatehouse/application/keys"
 	"gatehouse/domain/key"
@@ -104,6 +105,9 @@ func (f *foundation) openKeys(ctx context.Context) error {
 	f.fresh = len(known) == 0
 	master, err := openMaster(f.cfg, f.log, f.fresh)
 	if err != nil {
+		return err
+	}
+	if err := check(ctx, master); err != nil {
 		return err
 	}
 	f.keeper = appkeys.NewKeeper(appkeys.KeeperDeps{
@@ -206,21 +210,52 @@ func openMaster(cfg settings, log *slog.Logger, fresh bool) (outbound.KeyWrapper
 }
 
 // wrapper returns what a setting of a master key names.
-func (s settings) wrapper(setting, text string, log *slog.Logger) (_ outbound.KeyWrapper, err error) {
-	var w *masterkeyadapter.Wrapper
-	if path, isFile := strings.CutPrefix(text, "file:"); isFile {
-		w, err = masterkeyadapter.FromFile(path)
+func (s settings) wrapper(setting, text string, log *slog.Logger) (outbound.KeyWrapper, error) {
+	var w outbound.KeyWrapper
+	var err error
+	if place, ok := strings.CutPrefix(text, "transit:"); ok {
+		w, err = transitadapter.New(transitadapter.Config{URL: place, Token: s.transitToken, Namespace: s.Keys.TransitNamespace})
 	} else {
-		w, err = masterkeyadapter.FromBase64(text)
-	}
-	if open, ok := errors.AsType[*masterkeyadapter.ModeError](err); ok && s.App.Mode == development {
-		log.Warn("master key can be read by others", "path", open.Path, "mode", open.Mode.String())
-		err = nil
+		w, err = s.masterKey(text, log)
 	}
 	if err != nil {
 		return nil, usageError{fmt.Errorf("%s: %w (%s)", setting, err, s.origin[setting])}
 	}
 	return w, nil
+}
+
+func (s settings) masterKey(text string, log *slog.Logger) (*masterkeyadapter.Wrapper, error) {
+	path, isFile := strings.CutPrefix(text, "file:")
+	if !isFile {
+		return masterkeyadapter.FromBase64(text)
+	}
+	w, err := masterkeyadapter.FromFile(path)
+	if open, ok := errors.AsType[*masterkeyadapter.ModeError](err); ok && s.App.Mode == development {
+		log.Warn("master key can be read by others", "path", open.Path, "mode", open.Mode.String())
+		err = nil
+	}
+	return w, err
+}
+
+// transitToken is read from its file each time: whoever renews it writes there.
+func (s settings) transitToken() (secret.Text, error) {
+	path, isFile := strings.CutPrefix(strings.TrimSpace(s.Keys.TransitToken.Reveal()), "file:")
+	if !isFile {
+		return secret.New(path), nil
+	}
+	b, err := os.ReadFile(path) //nolint:gosec // an operator named it
+	return secret.New(strings.TrimSpace(string(b))), err
+}
+
+// check asks a key service whether it is fit.
+func check(ctx context.Context, w outbound.KeyWrapper) error {
+	if h, ok := w.(appkeys.Handover); ok {
+		w = h.To
+	}
+	if service, ok := w.(*transitadapter.Wrapper); ok {
+		return service.Check(ctx)
+	}
+	return nil
 }
 
 // ownFolder makes the data folder if there is none.
