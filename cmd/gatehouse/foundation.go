@@ -243,7 +243,7 @@ func (s settings) transitToken() (secret.Text, error) {
 	if !isFile {
 		return secret.New(path), nil
 	}
-	b, err := os.ReadFile(path) //nolint:gosec // an operator named it
+	b, err := os.ReadFile(path)
 	return secret.New(strings.TrimSpace(string(b))), err
 }
 

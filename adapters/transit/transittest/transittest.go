@@ -100,7 +100,7 @@ func (f *Server) on(do func(k *keyOf, in map[string]string) (any, refusal)) http
 		defer f.mu.Unlock()
 		k, ok := f.keys[r.PathValue("name")]
 		in := map[string]string{}
-		status := refusal(http.StatusOK)
+		var status refusal
 		var data any
 		switch {
 		case f.sealed:
