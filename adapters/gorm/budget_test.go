@@ -11,6 +11,7 @@ import (
 	"gatehouse/adapters/gorm/pgtest"
 	"gatehouse/domain/notice"
 	"gatehouse/domain/onetime"
+	"gatehouse/domain/page"
 	"gatehouse/domain/session"
 	"gatehouse/domain/throttle"
 	"gatehouse/ports/outbound"
@@ -103,12 +104,24 @@ func TestStatementBudget(t *testing.T) {
 			{"Claim", 1, openNotice},
 			{"Backlog", 1, func(ctx context.Context, s outbound.Stores) error { return second(s.Outbox.Backlog(ctx)) }},
 			{"EnabledAdmins", 1, func(ctx context.Context, s outbound.Stores) error { return second(s.Principals.EnabledAdmins(ctx)) }},
-			{"Save after ByID", 4, func(ctx context.Context, s outbound.Stores) error {
+			{"Save after ByID", 2, func(ctx context.Context, s outbound.Stores) error {
 				p, err := s.Principals.ByID(ctx, "u1")
 				if err != nil {
 					return err
 				}
 				return s.Principals.Save(ctx, p)
+			}},
+			{"Save of somebody who left a group", 3, func(ctx context.Context, s outbound.Stores) error {
+				p, err := s.Principals.ByID(ctx, "u1")
+				if err != nil {
+					return err
+				}
+				p.Leave("staff")
+				return s.Principals.Save(ctx, p)
+			}},
+			{"ByKey", 1, func(ctx context.Context, s outbound.Stores) error { return second(s.Groups.ByKey(ctx, "staff")) }},
+			{"Page", 2, func(ctx context.Context, s outbound.Stores) error {
+				return second(s.Groups.Page(ctx, "en", "en", page.Request{Size: 20}))
 			}},
 		} {
 			count.Store(0)

@@ -7,6 +7,7 @@ import (
 
 	"gatehouse/domain/client"
 	"gatehouse/domain/email"
+	"gatehouse/domain/group"
 	"gatehouse/domain/notice"
 	"gatehouse/domain/onetime"
 	"gatehouse/domain/password"
@@ -125,8 +126,11 @@ func fill(t testing.TB, w outbound.UnitOfWork) {
 	t.Helper()
 	item := link
 	item.Address = ada().Email
+	member := ada()
+	member.Groups = []string{"staff"}
 	err := w.Within(t.Context(), func(ctx context.Context, s outbound.Stores) error {
-		must(t, s.Principals.Add(ctx, restored(t, ada())))
+		must(t, s.Groups.Add(ctx, group.Restore("staff", group.Texts{"en": {Name: "Staff"}})))
+		must(t, s.Principals.Add(ctx, restored(t, member)))
 		must(t, s.Sessions.Add(ctx, signIn("s1")))
 		must(t, s.OneTime.Add(ctx, item))
 		must(t, s.Outbox.Add(ctx, mail("n1", "u1")))

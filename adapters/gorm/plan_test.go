@@ -82,6 +82,18 @@ var hot = map[string]func(ctx context.Context, s outbound.Stores) error{
 		}
 		return s.Principals.Save(ctx, p)
 	},
+	"Group": func(ctx context.Context, s outbound.Stores) error { return second(s.Groups.ByKey(ctx, "g1")) },
+	"Join": func(ctx context.Context, s outbound.Stores) error {
+		p, err := s.Principals.ByID(ctx, "u8")
+		if err != nil {
+			return err
+		}
+		p.Join("g2")
+		return errors.Join(s.Groups.Hold(ctx, "g2"), s.Principals.Save(ctx, p))
+	},
+	"Empty": func(ctx context.Context, s outbound.Stores) error {
+		return errors.Join(second(s.Groups.Empty(ctx, "g3")), s.Groups.Delete(ctx, "g3"))
+	},
 	"Access": func(ctx context.Context, s outbound.Stores) error { return second(s.Sessions.Access(ctx, "s1")) },
 	"Refreshable": func(ctx context.Context, s outbound.Stores) error {
 		_, _, err := s.Sessions.Refreshable(ctx, "s1", "p1", noon)
@@ -205,6 +217,9 @@ var crowd = []string{
 		cred_version, token_gen, data_key, created_at, last_active, version)
 	SELECT 'u' || i, 'user', 'Ada', blob('ada' || i || '@example.com'), blob('emailada' || i || '@example.com'), false, i % 5000 = 1,
 		false, '$argon2id$', '[]', 0, 0, blob('key'), at(i), at(i), 1 FROM n`,
+	`INSERT INTO groups (key) SELECT 'g' || i FROM n`,
+	`INSERT INTO group_translations (group_key, locale, name, description) SELECT 'g' || i, 'en', 'Group', '' FROM n`,
+	`INSERT INTO group_members (group_key, principal_id) SELECT 'g' || (1 + i % 100), 'u' || i FROM n`,
 	`INSERT INTO identities (provider, subject, principal_id) SELECT 'google', 'g' || i, 'u' || i FROM n`,
 	`INSERT INTO sessions (id, principal_id, refresh_jti, amr, started_at, last_active, expires_at, absolute_until, sweep_at)
 	SELECT 's' || i, 'u' || i, 'j' || i, 'pwd', at(0), at(0), at(i), at(2 * i), at(i) FROM n`,

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"gatehouse/domain/email"
 	"gatehouse/domain/fault"
@@ -25,6 +26,7 @@ type principalRow struct {
 	Disabled      bool
 	PasswordHash  string
 	Identities    string
+	GroupKeys     string
 	CredVersion   int
 	TokenGen      int
 	DataKey       []byte `gorm:"<-:create"`
@@ -43,7 +45,7 @@ func (identityRow) TableName() string { return "identities" }
 
 // principalColumns is all that is read of a principal.
 const principalColumns = "p.id, p.kind, p.name, p.email, p.email_verified, p.admin, p.disabled, p.password_hash, " +
-	"p.identities, p.cred_version, p.token_gen, p.data_key, p.created_at, p.last_active, p.version"
+	"p.identities, p.group_keys, p.cred_version, p.token_gen, p.data_key, p.created_at, p.last_active, p.version"
 
 // columns are where principalColumns go.
 func (r *principalRow) columns() []any {
@@ -114,7 +116,10 @@ func (t principals) Add(ctx context.Context, p *principal.Principal) error {
 			return err
 		}
 		c.remember(s.ID, k.Wrapped)
-		return c.addIdentities(ctx, s)
+		if err := c.addIdentities(ctx, s); err != nil {
+			return err
+		}
+		return c.joinGroups(ctx, s)
 	})
 }
 
@@ -135,6 +140,7 @@ func (t principals) Save(ctx context.Context, p *principal.Principal) error {
 }
 
 func (c *conn) save(ctx context.Context, s principal.Snapshot, r principalRow) error {
+	sameIdentities, sameGroups := c.lists(s.Version, r)
 	r.Version++
 	var rows int64
 	err := c.attempt(ctx, "save principal", func(ctx context.Context) error {
@@ -150,10 +156,18 @@ func (c *conn) save(ctx context.Context, s principal.Snapshot, r principalRow) e
 	if rows == 0 {
 		return stale("save principal")
 	}
-	if _, err := c.exec(ctx, "save identities", "DELETE FROM identities WHERE principal_id = ?", r.ID); err != nil {
-		return err
+	if !sameIdentities {
+		if _, err := c.exec(ctx, "save identities", "DELETE FROM identities WHERE principal_id = ?", r.ID); err != nil {
+			return err
+		}
+		if err := c.addIdentities(ctx, s); err != nil {
+			return err
+		}
 	}
-	return c.addIdentities(ctx, s)
+	if sameGroups {
+		return nil
+	}
+	return c.saveGroups(ctx, s)
 }
 
 func stale(op string) error { return fmt.Errorf("%s: %w", op, outbound.ErrStale) }
@@ -214,7 +228,7 @@ func (s *safe) rowOf(p principal.Snapshot, k outbound.DataKey) (principalRow, er
 	r := principalRow{
 		ID: string(p.ID), Kind: string(p.Kind), Name: p.Name, EmailVerified: p.EmailVerified,
 		Admin: p.Admin, Disabled: p.Disabled, PasswordHash: p.Hash.Encoded(), Identities: string(identities),
-		CredVersion: p.CredVersion, TokenGen: p.TokenGen, DataKey: k.Wrapped,
+		GroupKeys: strings.Join(p.Groups, " "), CredVersion: p.CredVersion, TokenGen: p.TokenGen, DataKey: k.Wrapped,
 		CreatedAt: at(p.CreatedAt), LastActive: at(p.LastActive), Version: p.Version,
 	}
 	if p.Email.IsZero() {
@@ -225,9 +239,9 @@ func (s *safe) rowOf(p principal.Snapshot, k outbound.DataKey) (principalRow, er
 	return r, err
 }
 
-// restore also remembers the data key, for whatever is changed next.
+// restore also remembers what it has seen, for whatever is changed next.
 func (s *safe) restore(r principalRow) (*principal.Principal, error) {
-	s.remember(principal.ID(r.ID), r.DataKey)
+	s.note(principal.ID(r.ID), sight{r.DataKey, &r})
 	typed, err := s.openText(s.dataKey(r.ID, r.DataKey), field("principals", "email", r.ID), r.Email)
 	if err != nil {
 		return nil, err
@@ -240,6 +254,9 @@ func (s *safe) restore(r principalRow) (*principal.Principal, error) {
 	}
 	if err := json.Unmarshal([]byte(r.Identities), &out.Identities); err != nil {
 		return nil, invalid(r.ID, errors.New("identities are not a list of identities"))
+	}
+	if r.GroupKeys != "" {
+		out.Groups = strings.Split(r.GroupKeys, " ")
 	}
 	if r.Email != nil {
 		var ok bool

@@ -17,26 +17,45 @@ import (
 type safe struct {
 	vault outbound.Vault
 	mu    sync.Mutex
-	seen  map[principal.ID][]byte
+	seen  map[principal.ID]sight
+}
+
+// sight is what was seen of a principal: the wrapped data key and, unless row is
+// nil, the whole row.
+type sight struct {
+	wrapped []byte
+	row     *principalRow
 }
 
 // maxSeen bounds what a safe remembers that lives for long.
 const maxSeen = 64
 
-func (s *safe) remember(id principal.ID, wrapped []byte) {
+func (s *safe) remember(id principal.ID, wrapped []byte) { s.note(id, sight{wrapped, nil}) }
+
+func (s *safe) note(id principal.ID, seen sight) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.seen == nil || len(s.seen) >= maxSeen {
-		s.seen = map[principal.ID][]byte{}
+		s.seen = map[principal.ID]sight{}
 	}
-	s.seen[id] = wrapped
+	s.seen[id] = seen
 }
 
-func (s *safe) remembered(id principal.ID) ([]byte, bool) {
+func (s *safe) remembered(id principal.ID) (sight, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k, ok := s.seen[id]
 	return k, ok
+}
+
+// lists tells which lists of a principal, that stand in tables of their own,
+// are in a version of the row as they are in another one.
+func (s *safe) lists(version int, as principalRow) (identities, groups bool) {
+	seen, _ := s.remembered(principal.ID(as.ID))
+	if seen.row == nil || seen.row.Version != version {
+		return false, false
+	}
+	return seen.row.Identities == as.Identities, seen.row.GroupKeys == as.GroupKeys
 }
 
 // dataKey makes a stored data key one of the vault's. Where there is no
@@ -55,8 +74,8 @@ func (c *conn) with(ctx context.Context, id principal.ID, fn func(outbound.DataK
 	if id == "" {
 		return fn(c.vault.Shared())
 	}
-	if wrapped, ok := c.remembered(id); ok {
-		if fn(c.dataKey(string(id), wrapped)) == nil {
+	if seen, ok := c.remembered(id); ok {
+		if fn(c.dataKey(string(id), seen.wrapped)) == nil {
 			return nil
 		}
 	}

@@ -78,7 +78,7 @@ func (st *Store) inside(tx *gorm.DB, lock bool) *conn {
 
 func stores(c *conn) outbound.Stores {
 	return outbound.Stores{
-		Principals: principals{c}, Sessions: sessions{c}, OneTime: oneTime{c}, Outbox: outbox{c},
+		Principals: principals{c}, Groups: groups{c}, Sessions: sessions{c}, OneTime: oneTime{c}, Outbox: outbox{c},
 		Attempts: attempts{c}, Cooldowns: cooldowns{c}, Devices: devices{c}, Keys: keys{c}, Rotations: rotations{c},
 		Rekeying: rekeying{c}, Restores: restores{c}, Entry: entry{c},
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gatehouse/domain/fault"
+	"gatehouse/domain/group"
 	"gatehouse/domain/key"
 	"gatehouse/domain/onetime"
 	"gatehouse/domain/principal"
@@ -101,7 +102,7 @@ func (d alone) write(ctx context.Context, fn func(*state) error) error { return 
 
 func stores(d data) outbound.Stores {
 	return outbound.Stores{
-		Principals: principals{d}, Sessions: sessions{d}, OneTime: oneTime{d}, Outbox: outbox{d},
+		Principals: principals{d}, Groups: groups{d}, Sessions: sessions{d}, OneTime: oneTime{d}, Outbox: outbox{d},
 		Attempts: attempts{d}, Cooldowns: cooldowns{d}, Devices: devices{d}, Keys: keys{d}, Rotations: rotations{d},
 		Rekeying: rekeying{d}, Restores: restores{d}, Entry: entry{d},
 	}
@@ -112,6 +113,7 @@ func stores(d data) outbound.Stores {
 type state struct {
 	principals table[principal.ID, principal.Snapshot]
 	addresses  table[string, principal.ID] // by normal form
+	groups     table[string, group.Group]
 	sessions   table[session.ID, session.Session]
 	graces     table[graceKey, grace]
 	items      table[onetime.Hash, onetime.Item]
@@ -126,7 +128,7 @@ type state struct {
 
 func (s *state) fork() *state {
 	return &state{
-		s.principals.shared(), s.addresses.shared(), s.sessions.shared(), s.graces.shared(), s.items.shared(),
+		s.principals.shared(), s.addresses.shared(), s.groups.shared(), s.sessions.shared(), s.graces.shared(), s.items.shared(),
 		s.outbox.shared(), s.counters.shared(), s.cooldowns.shared(), s.devices.shared(), s.keys.shared(),
 		s.rotations.shared(), s.epoch,
 	}

@@ -61,6 +61,11 @@ func (s *state) save(row principal.Snapshot, replaced string) error {
 	if owner, ok := s.addresses.rows[address]; ok && owner != row.ID {
 		return fmt.Errorf("save principal %s: address: %w", row.ID, outbound.ErrTaken)
 	}
+	for _, key := range row.Groups {
+		if _, ok := s.groups.rows[key]; !ok {
+			return fault.New(fault.DatabaseFailure).Because(fmt.Errorf("there is no group %q", key))
+		}
+	}
 	if replaced != "" && replaced != address {
 		s.addresses.drop(replaced)
 	}

@@ -237,3 +237,27 @@ func (p *Principal) Enable() (changed bool) {
 	p.s.Disabled = false
 	return changed
 }
+
+// Join puts a user into a group. If that changes anything, access tokens issued
+// so far go stale (contract §5.8), and it returns true.
+func (p *Principal) Join(group string) (changed bool) {
+	groups := p.Groups()
+	at, there := slices.BinarySearch(groups, group)
+	if there {
+		return false
+	}
+	p.s.Groups = slices.Insert(groups, at, group)
+	p.s.TokenGen++
+	return true
+}
+
+// Leave takes a user out of a group, with the effect of [Principal.Join].
+func (p *Principal) Leave(group string) (changed bool) {
+	i := slices.Index(p.s.Groups, group)
+	if i < 0 {
+		return false
+	}
+	p.s.Groups = slices.Delete(slices.Clone(p.s.Groups), i, i+1)
+	p.s.TokenGen++
+	return true
+}

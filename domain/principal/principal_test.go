@@ -4,6 +4,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -171,5 +172,31 @@ func TestChanges(t *testing.T) {
 				t.Errorf("got  %+v\nwant %+v", got, want)
 			}
 		})
+	}
+}
+
+func TestMembershipsMakeTokensStaleIfTheyChange(t *testing.T) {
+	p := principal.NewUser("ada", "Ada", email.Address{}, password.Hash{}, time.Time{})
+	for _, tc := range []struct {
+		change  func(string) bool
+		key     string
+		changed bool
+		want    string
+	}{
+		{p.Join, "b", true, "b"},
+		{p.Join, "a", true, "a b"},
+		{p.Join, "b", false, "a b"},
+		{p.Join, "B", true, "B a b"},
+		{p.Leave, "c", false, "B a b"},
+		{p.Leave, "a", true, "B b"},
+		{p.Leave, "a", false, "B b"},
+	} {
+		before := p.Snapshot()
+		if got := tc.change(tc.key); got != tc.changed || strings.Join(p.Groups(), " ") != tc.want || !slices.Equal(p.Snapshot().Groups, p.Groups()) {
+			t.Errorf("after %q it is in %v, changed: %t; want %q", tc.key, p.Groups(), got, tc.want)
+		}
+		if stale := p.TokenGen() != before.TokenGen; stale != tc.changed || p.CredVersion() != before.CredVersion {
+			t.Errorf("after %q tokens are stale: %t", tc.key, stale)
+		}
 	}
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"time"
 
+	"gatehouse/domain/group"
 	"gatehouse/domain/key"
 	"gatehouse/domain/notice"
 	"gatehouse/domain/onetime"
+	"gatehouse/domain/page"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/session"
 	"gatehouse/domain/throttle"
@@ -21,7 +23,8 @@ type Principals interface {
 	ByID(ctx context.Context, id principal.ID) (*principal.Principal, error)
 	// ByEmail is as ByID, for the normal form of an address. One statement.
 	ByEmail(ctx context.Context, normal string) (*principal.Principal, error)
-	// Add returns ErrTaken when the id or the address is in use.
+	// Add returns ErrTaken when the id or the address is in use. It fails if p
+	// is in a group that is not there, as Save does.
 	Add(ctx context.Context, p *principal.Principal) error
 	// Save writes every field and raises the stored version by one. It returns
 	// ErrStale when the stored version is not p's or p is gone, ErrTaken when
@@ -32,6 +35,34 @@ type Principals interface {
 	// EnabledAdmins returns the ids of all users with ADMIN who are not
 	// disabled, in order. Within a transaction they stay locked until it ends.
 	EnabledAdmins(ctx context.Context) ([]principal.ID, error)
+}
+
+// Groups stores groups; who is in them is part of the principal. Everything is
+// readable at rest.
+type Groups interface {
+	// Add returns ErrTaken when the key is in use.
+	Add(ctx context.Context, g group.Group) error
+	// ByKey returns ErrNotFound when there is no such group. Within a
+	// transaction the group stays locked against others who load it so until it
+	// ends; people may join it and leave it.
+	ByKey(ctx context.Context, key string) (group.Group, error)
+	// Save replaces the texts of a group. It returns ErrNotFound when it is gone.
+	Save(ctx context.Context, g group.Group) error
+	// Hold keeps a group from being emptied until the transaction ends. It
+	// returns ErrNotFound when there is no such group. To hold it first and then
+	// save its member is how somebody joins.
+	Hold(ctx context.Context, key string) error
+	// Empty takes everybody out of a group, makes their access tokens stale, and
+	// lets nobody join until the transaction ends. It returns how many there
+	// were, and ErrNotFound when there is no such group.
+	Empty(ctx context.Context, key string) (members int, err error)
+	// Delete removes a group that is empty. It returns ErrNotFound when there is
+	// none, and fails when somebody is in it.
+	Delete(ctx context.Context, key string) error
+	// Page lists groups as [group.Group.In] delivers them, by the properties
+	// "key", "name" and "description", compared byte by byte, and then by key. Of
+	// several properties of one name the first counts.
+	Page(ctx context.Context, wanted, service string, r page.Request) (page.Page[group.Delivered], error)
 }
 
 // Sessions stores sessions. Devices and addresses are unreadable at rest.

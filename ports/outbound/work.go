@@ -39,6 +39,7 @@ type UnitOfWork interface {
 // Stores are the stores of one transaction, and die with it.
 type Stores struct {
 	Principals Principals
+	Groups     Groups
 	Sessions   Sessions
 	OneTime    OneTime
 	Outbox     Outbox

@@ -43,7 +43,7 @@ type storeCheck struct {
 // Stores runs the suite. open returns an empty store, fresh for each check.
 func Stores(t *testing.T, open func(*testing.T) outbound.UnitOfWork) {
 	for _, c := range slices.Concat(
-		workChecks, principalChecks, sessionChecks, oneTimeChecks, outboxChecks, counterChecks, keyChecks, rotationChecks,
+		workChecks, principalChecks, groupChecks, sessionChecks, oneTimeChecks, outboxChecks, counterChecks, keyChecks, rotationChecks,
 		restoreChecks, entryChecks,
 	) {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
