@@ -51,7 +51,7 @@ const principalColumns = "p.id, p.kind, p.name, p.email, p.email_verified, p.adm
 func (r *principalRow) columns() []any {
 	return []any{
 		&r.ID, &r.Kind, &r.Name, &r.Email, &r.EmailVerified, &r.Admin, &r.Disabled, &r.PasswordHash,
-		&r.Identities, &r.CredVersion, &r.TokenGen, &r.DataKey, &r.CreatedAt, &r.LastActive, &r.Version,
+		&r.Identities, &r.GroupKeys, &r.CredVersion, &r.TokenGen, &r.DataKey, &r.CreatedAt, &r.LastActive, &r.Version,
 	}
 }
 

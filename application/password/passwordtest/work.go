@@ -6,9 +6,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gatehouse/domain/group"
 	"gatehouse/domain/key"
 	"gatehouse/domain/notice"
 	"gatehouse/domain/onetime"
+	"gatehouse/domain/page"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/session"
 	"gatehouse/domain/throttle"
@@ -78,7 +80,7 @@ func (w *Work) call() error {
 
 func (w *Work) stores(s outbound.Stores) outbound.Stores {
 	return outbound.Stores{
-		Principals: principals{s.Principals, w}, Sessions: sessions{s.Sessions, w}, OneTime: oneTime{s.OneTime, w},
+		Principals: principals{s.Principals, w}, Groups: groups{s.Groups, w}, Sessions: sessions{s.Sessions, w}, OneTime: oneTime{s.OneTime, w},
 		Outbox: outbox{s.Outbox, w}, Attempts: attempts{s.Attempts, w}, Cooldowns: cooldowns{s.Cooldowns, w},
 		Devices: s.Devices, Keys: keys{s.Keys, w}, Rotations: rotations{s.Rotations, w}, Rekeying: rekeying{s.Rekeying, w},
 		Restores: restores{s.Restores, w}, Entry: entry{s.Entry, w},
@@ -130,6 +132,60 @@ func (p principals) EnabledAdmins(ctx context.Context) ([]principal.ID, error) {
 		return nil, err
 	}
 	return p.Principals.EnabledAdmins(ctx)
+}
+
+type groups struct {
+	outbound.Groups
+	w *Work
+}
+
+func (g groups) Add(ctx context.Context, n group.Group) error {
+	if err := g.w.call(); err != nil {
+		return err
+	}
+	return g.Groups.Add(ctx, n)
+}
+
+func (g groups) ByKey(ctx context.Context, key string) (group.Group, error) {
+	if err := g.w.call(); err != nil {
+		return group.Group{}, err
+	}
+	return g.Groups.ByKey(ctx, key)
+}
+
+func (g groups) Save(ctx context.Context, n group.Group) error {
+	if err := g.w.call(); err != nil {
+		return err
+	}
+	return g.Groups.Save(ctx, n)
+}
+
+func (g groups) Hold(ctx context.Context, key string) error {
+	if err := g.w.call(); err != nil {
+		return err
+	}
+	return g.Groups.Hold(ctx, key)
+}
+
+func (g groups) Empty(ctx context.Context, key string) (int, error) {
+	if err := g.w.call(); err != nil {
+		return 0, err
+	}
+	return g.Groups.Empty(ctx, key)
+}
+
+func (g groups) Delete(ctx context.Context, key string) error {
+	if err := g.w.call(); err != nil {
+		return err
+	}
+	return g.Groups.Delete(ctx, key)
+}
+
+func (g groups) Page(ctx context.Context, wanted, service string, r page.Request) (page.Page[group.Delivered], error) {
+	if err := g.w.call(); err != nil {
+		return page.Page[group.Delivered]{}, err
+	}
+	return g.Groups.Page(ctx, wanted, service, r)
 }
 
 type sessions struct {
