@@ -49,6 +49,17 @@ func anyone(line, body string) func(*world) request {
 	return func(*world) request { return req(line, body) }
 }
 
+// byAdmin asks as an admin, where there is a group staff.
+func byAdmin(line, content string) func(*world) request {
+	return func(w *world) request {
+		as := bearer(w.admin().access)
+		w.ok(req("POST /api/groups", staff, as))
+		return req(line, content, as)
+	}
+}
+
+const staff = `{"key":"staff","translations":{"en":{"name":"Staff"},"de":{"name":"Belegschaft"}}}`
+
 // after sends the fine request of a subject after something was planned.
 func (s subject) after(plan func(w *world)) row {
 	return func(w *world) answer {
@@ -166,6 +177,26 @@ func subjects() map[string]subject {
 		},
 		"S4": {fine: as("DELETE /api/users/me/sessions", ""), op: "sessions.endAll"},
 		"G1": {fine: anyone("POST /api/guests", `{"name":"Passer-by"}`), op: "principals.add"},
+		"R1": {
+			fine: byAdmin("POST /api/groups", `{"key":"guild","translations":{"en":{"name":"Guild"}}}`), op: "groups.add",
+		},
+		"R2": {fine: byAdmin("GET /api/groups", ""), op: "groups.page"},
+		"R3": {fine: byAdmin("GET /api/groups/staff", ""), op: "groups.byKey"},
+		"R4": {fine: byAdmin("PUT /api/groups/staff", `{"translations":{"de":{"name":"Leute"}}}`), op: "groups.byKey"},
+		"R5": {fine: byAdmin("DELETE /api/groups/staff", ""), op: "groups.delete"},
+		"R6": {
+			fine: func(w *world) request {
+				return byAdmin("POST /api/groups/staff/members/"+w.member("bob@example.com").id, "")(w)
+			}, op: "principals.byID",
+		},
+		"R7": {
+			fine: func(w *world) request {
+				id := w.member("bob@example.com").id
+				joins := byAdmin("POST /api/groups/staff/members/"+id, "")(w)
+				w.ok(joins)
+				return joins.but(by("DELETE"))
+			}, op: "principals.byID",
+		},
 		"K1": {
 			fine: func(w *world) request {
 				a := w.admin()
@@ -323,6 +354,35 @@ func subjects() map[string]subject {
 			return dark.send(r)
 		},
 	})
+	add("R1", map[string]row{
+		"INVALID_GROUP_TRANSLATION": all["R1"].but(body(`{"key":"guild","translations":{}}`)),
+		"GROUP_KEY_EXISTS":          all["R1"].but(body(`{"key":"staff","translations":{"en":{"name":"Guild"}}}`)),
+	})
+	add("R2", map[string]row{"INVALID_REQUEST": all["R2"].but(to("/api/groups?page=-1"))})
+	add("R3", map[string]row{
+		"INVALID_REQUEST":           all["R3"].but(to("/api/groups/staff?locale=!")),
+		"DATABASE_ENTITY_NOT_FOUND": all["R3"].but(to("/api/groups/STAFF")),
+	})
+	add("R4", map[string]row{
+		"INVALID_GROUP_TRANSLATION": all["R4"].but(body(`{"translationsToDelete":["en"]}`)),
+		"DATABASE_ENTITY_NOT_FOUND": all["R4"].but(to("/api/groups/STAFF")),
+	})
+	add("R5", map[string]row{
+		"DATABASE_ENTITY_NOT_FOUND": all["R5"].but(to("/api/groups/STAFF")),
+		"MEMBER_UPDATE_FAILURE":     all["R5"].fails("groups.empty", fault.DatabaseFailure),
+		"POST_COMMIT_SIDE_EFFECT_FAILURE": func(w *world) answer {
+			deletes := all["R7"].fine(w).but(by("DELETE"), to("/api/groups/staff"))
+			w.faults.plan("propagate", errStorage)
+			return w.send(deletes)
+		},
+	})
+	for _, id := range []string{"R6", "R7"} {
+		add(id, map[string]row{
+			"INVALID_REQUEST": all[id].but(to("/api/groups/staff/members/bob")),
+			"GROUP_NOT_FOUND": all[id].but(to("/api/groups/STAFF/members/" + newID())),
+			"USER_NOT_FOUND":  all[id].but(to("/api/groups/staff/members/" + newID())),
+		})
+	}
 	add("K1", map[string]row{
 		"SECRET_ROTATION_ONGOING": func(w *world) answer {
 			r := all["K1"].fine(w)

@@ -364,6 +364,7 @@ func TestServiceDocuments(t *testing.T) {
 
 func TestAdminsAndGroupsAreShown(t *testing.T) {
 	w := newWorld(t)
+	w.groups("a", "b")
 	a := w.put(principal.Snapshot{Hash: hashOf(goodPassword), Admin: true, Groups: []string{"b", "a"}, Identities: []principal.Identity{{Provider: "google"}, {Provider: "github"}}})
 	me := w.ok(req("GET /api/users/me", "", bearer(a.access)))
 	for _, part := range []string{`"roles":["USER","ADMIN"]`, `"groups":["a","b"]`, `"identityProviders":["github","google","password"]`} {

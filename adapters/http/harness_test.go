@@ -36,6 +36,7 @@ import (
 	"gatehouse/application/attempt"
 	"gatehouse/application/directory"
 	"gatehouse/application/grant"
+	appgroup "gatehouse/application/group"
 	"gatehouse/application/guest"
 	"gatehouse/application/keys"
 	apppassword "gatehouse/application/password"
@@ -45,10 +46,12 @@ import (
 	"gatehouse/domain/client"
 	"gatehouse/domain/email"
 	"gatehouse/domain/fault"
+	"gatehouse/domain/group"
 	"gatehouse/domain/key"
 	"gatehouse/domain/limit"
 	"gatehouse/domain/notice"
 	"gatehouse/domain/onetime"
+	"gatehouse/domain/page"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/secret"
@@ -90,7 +93,7 @@ var contract = sync.OnceValue(func() (c contractFile) {
 })
 
 // built are the ids of the operations that are served.
-var built = []string{"A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10", "A11", "A12", "P1", "P2", "P4", "P5", "S1", "S2", "S3", "S4", "U2", "U4", "U5", "D1", "D2", "G1", "K1", "K2", "W1", "W2", "W3"}
+var built = []string{"A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10", "A11", "A12", "P1", "P2", "P4", "P5", "S1", "S2", "S3", "S4", "U2", "U4", "U5", "D1", "D2", "G1", "K1", "K2", "W1", "W2", "W3", "R1", "R2", "R3", "R4", "R5", "R6", "R7"}
 
 func endpointOf(t *testing.T, id string) endpoint {
 	t.Helper()
@@ -264,6 +267,8 @@ func (w *world) compose(s setup) adapter.Deps {
 	alerts := appsession.Alerts{Login: true, RefreshReused: true}
 	revocations := faultyRevocations{w.faults}
 	admins := administration.Deps{Accounts: administration.NewChanger(administration.ChangerDeps{Work: work, Revocations: revocations, Now: now})}
+	groups := appgroup.Deps{Work: work, Canonical: words().Canonical, Service: "en"}
+	members := appgroup.MemberDeps{Work: work, Revocations: revocations}
 	ender := appsession.EnderDeps{Work: work, Revocations: revocations, Now: now}
 	return adapter.Deps{
 		Authenticate:     access.NewAuthenticator(access.AuthenticatorDeps{Work: work, Marks: memory.NoCache{}, Verifier: w.tokens, Now: now}),
@@ -303,6 +308,13 @@ func (w *world) compose(s setup) adapter.Deps {
 		ChangePassword: apppassword.NewChanger(apppassword.ChangerDeps{
 			Work: work, Attempts: taker, Revocations: revocations, Alert: s.mailOn, Now: now, NewID: newID,
 		}),
+		CreateGroup:    appgroup.NewCreator(groups),
+		ListGroups:     appgroup.NewLister(groups),
+		ShowGroup:      appgroup.NewShower(groups),
+		UpdateGroup:    appgroup.NewUpdater(groups),
+		DeleteGroup:    appgroup.NewDeleter(members),
+		AddMember:      appgroup.NewMemberAdder(members),
+		RemoveMember:   appgroup.NewMemberRemover(members),
 		RotateKeys:     keys.NewStarter(keys.StarterDeps{Work: work, Wake: func() {}, Now: now, NewID: newID}),
 		RotationStatus: keys.NewReporter(keys.ReporterDeps{Work: work}),
 		ViewUser:       directory.NewViewer(directory.ViewerDeps{Work: work}),
@@ -395,6 +407,7 @@ func (w faultyWork) Single() outbound.Stores { return faultyStores(w.UnitOfWork.
 
 func faultyStores(s outbound.Stores, f *faults) outbound.Stores {
 	s.Principals = faultyPrincipals{s.Principals, f}
+	s.Groups = faultyGroups{s.Groups, f}
 	s.Sessions = faultySessions{s.Sessions, f}
 	s.OneTime = faultyOneTime{s.OneTime, f}
 	s.Cooldowns = faultyCooldowns{s.Cooldowns, f}
@@ -439,6 +452,46 @@ func (p faultyPrincipals) Add(ctx context.Context, one *principal.Principal) err
 		return err
 	}
 	return p.Principals.Add(ctx, one)
+}
+
+type faultyGroups struct {
+	outbound.Groups
+	f *faults
+}
+
+func (g faultyGroups) Add(ctx context.Context, n group.Group) error {
+	if err := g.f.at("groups.add"); err != nil {
+		return err
+	}
+	return g.Groups.Add(ctx, n)
+}
+
+func (g faultyGroups) ByKey(ctx context.Context, key string) (group.Group, error) {
+	if err := g.f.at("groups.byKey"); err != nil {
+		return group.Group{}, err
+	}
+	return g.Groups.ByKey(ctx, key)
+}
+
+func (g faultyGroups) Empty(ctx context.Context, key string) (int, error) {
+	if err := g.f.at("groups.empty"); err != nil {
+		return 0, err
+	}
+	return g.Groups.Empty(ctx, key)
+}
+
+func (g faultyGroups) Delete(ctx context.Context, key string) error {
+	if err := g.f.at("groups.delete"); err != nil {
+		return err
+	}
+	return g.Groups.Delete(ctx, key)
+}
+
+func (g faultyGroups) Page(ctx context.Context, wanted, service string, r page.Request) (page.Page[group.Delivered], error) {
+	if err := g.f.at("groups.page"); err != nil {
+		return page.Page[group.Delivered]{}, err
+	}
+	return g.Groups.Page(ctx, wanted, service, r)
 }
 
 type faultySessions struct {
@@ -908,6 +961,17 @@ func (w *world) adminAt(address string) account {
 	w.t.Helper()
 	w.rewrite(w.member(address).id, func(p *principal.Principal) { p.SetAdmin(true) })
 	return w.proven(w.signIn(address, goodPassword))
+}
+
+// groups puts groups into the store.
+func (w *world) groups(keys ...string) {
+	w.t.Helper()
+	for _, key := range keys {
+		g := group.Restore(key, group.Texts{"en": {Name: "Group " + key}})
+		if err := w.store.Single().Groups.Add(w.t.Context(), g); err != nil {
+			w.t.Fatal(err)
+		}
+	}
 }
 
 func (w *world) guest() account {

@@ -22,6 +22,7 @@ import (
 	"gatehouse/adapters/http/web"
 	"gatehouse/domain/client"
 	"gatehouse/domain/fault"
+	"gatehouse/domain/group"
 	"gatehouse/domain/limit"
 	"gatehouse/ports/inbound"
 	"gatehouse/ports/outbound"
@@ -58,6 +59,13 @@ type Deps struct {
 	GrantAdmin       inbound.UseCase[inbound.GrantAdmin, inbound.Self]
 	RevokeAdmin      inbound.UseCase[inbound.RevokeAdmin, inbound.Self]
 	CreateGuest      inbound.UseCase[inbound.CreateGuest, inbound.SignedIn]
+	CreateGroup      inbound.UseCase[inbound.CreateGroup, group.Delivered]
+	ListGroups       inbound.UseCase[inbound.ListGroups, inbound.GroupPage]
+	ShowGroup        inbound.UseCase[inbound.ShowGroup, group.Delivered]
+	UpdateGroup      inbound.UseCase[inbound.UpdateGroup, group.Delivered]
+	DeleteGroup      inbound.UseCase[inbound.DeleteGroup, inbound.Done]
+	AddMember        inbound.UseCase[inbound.AddMember, inbound.Member]
+	RemoveMember     inbound.UseCase[inbound.RemoveMember, inbound.Member]
 	RotateKeys       inbound.UseCase[inbound.RotateKeys, inbound.Done]
 	RotationStatus   inbound.UseCase[inbound.RotationStatus, inbound.RotationReport]
 
@@ -134,6 +142,7 @@ type handlers struct {
 	users
 	admins
 	guests
+	groups
 	secrets
 	documents
 }
@@ -163,6 +172,7 @@ func New(d Deps) (http.Handler, error) {
 		users:          users{d.ViewUser, d.DisableUser, d.EnableUser},
 		admins:         admins{d.GrantAdmin, d.RevokeAdmin},
 		guests:         guests{say, d.CreateGuest},
+		groups:         groups{d.CreateGroup, d.ListGroups, d.ShowGroup, d.UpdateGroup, d.DeleteGroup, d.AddMember, d.RemoveMember},
 		secrets:        secrets{d.RotateKeys, d.RotationStatus},
 		documents:      documents{d.PublicKeys},
 	}

@@ -35,6 +35,7 @@ func (g *gate) validate(c echo.Context) error {
 	for _, name := range g.looseBooleans(r.URL.Query()) {
 		f = f.On(name, fault.RuleBoolean)
 	}
+	f = g.wrongNumbers(r.URL.Query(), f)
 	if twice := g.repeated(r.URL.Query()); len(twice) > 0 {
 		for _, name := range twice {
 			f = f.On(name, fault.RuleType)
@@ -74,10 +75,12 @@ func (g *gate) validate(c echo.Context) error {
 	return nil
 }
 
-// repeated returns the parameters of the operation that were sent twice.
+// repeated returns the parameters of the operation that were sent twice, but are
+// no lists.
 func (g *gate) repeated(query url.Values) (names []string) {
 	for _, p := range g.route.Operation.Parameters {
-		if p.Value.In == openapi3.ParameterInQuery && len(query[p.Value.Name]) > 1 {
+		list := p.Value.Schema.Value.Type.Is(openapi3.TypeArray)
+		if p.Value.In == openapi3.ParameterInQuery && !list && len(query[p.Value.Name]) > 1 {
 			names = append(names, p.Value.Name)
 		}
 	}
@@ -131,8 +134,8 @@ func brokenIn(err error, field string, f *fault.Error) *fault.Error {
 		}
 		return f
 	case *openapi3filter.RequestError:
-		if e.Parameter != nil && e.Parameter.Name == "locale" {
-			return f // judged by badLocale, which knows what a tag is
+		if e.Parameter != nil && (e.Parameter.Name == "locale" || isNumber(e.Parameter)) {
+			return f // judged by badLocale, which knows what a tag is, and by wrongNumbers
 		}
 		if e.Parameter != nil {
 			return f.On(e.Parameter.Name, parameterRule(e))
@@ -146,7 +149,7 @@ func brokenIn(err error, field string, f *fault.Error) *fault.Error {
 			field = at
 		}
 		if rule, ok := ruleOf[e.SchemaField]; ok && field != "" {
-			return f.On(field, rule)
+			return f.On(field, ruleIn(e.Schema, rule))
 		}
 	}
 	return f.On(field, fault.RuleType)
@@ -158,9 +161,16 @@ func parameterRule(e *openapi3filter.RequestError) fault.Rule {
 		return fault.RuleRequired
 	}
 	if schema := e.Parameter.Schema; schema != nil && schema.Value != nil {
-		if rule, ok := schema.Value.Extensions["x-rule"].(string); ok {
-			return fault.Rule(rule)
-		}
+		return ruleIn(schema.Value, fault.RuleType)
 	}
 	return fault.RuleType
+}
+
+// ruleIn is what the document calls a value that does not fit a schema, usual if
+// it does not say.
+func ruleIn(s *openapi3.Schema, usual fault.Rule) fault.Rule {
+	if rule, ok := s.Extensions["x-rule"].(string); ok {
+		return fault.Rule(rule)
+	}
+	return usual
 }

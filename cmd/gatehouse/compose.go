@@ -29,6 +29,7 @@ import (
 	appdecorate "gatehouse/application/decorate"
 	appdirectory "gatehouse/application/directory"
 	appgrant "gatehouse/application/grant"
+	appgroup "gatehouse/application/group"
 	appguest "gatehouse/application/guest"
 	appkeys "gatehouse/application/keys"
 	appoperations "gatehouse/application/operations"
@@ -290,6 +291,10 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 	if err != nil {
 		return d, usageError{fmt.Errorf("http.trusted_proxies: %w", err)}
 	}
+	service, ok := words.Canonical(cfg.App.Locale)
+	if !ok {
+		return d, usageError{fmt.Errorf("app.locale: %q is not a language tag", cfg.App.Locale)}
+	}
 	var (
 		revocations = s.shared.marks
 		alerts      = appsession.Alerts{Login: cfg.Alerts.Login, RefreshReused: cfg.Alerts.RefreshTokenReused}
@@ -301,8 +306,10 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		reset = apppassword.ResetMail{
 			On: mailOn, Cooldown: cfg.Mail.Cooldown, InfoCooldown: cfg.Mail.InfoCooldown, TTL: cfg.Tokens.ResetTTL,
 		}
-		ender  = appsession.EnderDeps{Work: p.work, Revocations: revocations, Now: now}
-		admins = appadministration.Deps{Accounts: s.accounts()}
+		ender   = appsession.EnderDeps{Work: p.work, Revocations: revocations, Now: now}
+		admins  = appadministration.Deps{Accounts: s.accounts()}
+		groups  = appgroup.Deps{Work: p.work, Canonical: words.Canonical, Service: service}
+		members = appgroup.MemberDeps{Work: p.work, Revocations: revocations}
 	)
 	return httpadapter.Deps{
 		Authenticate: query(a, appaccess.NewAuthenticator(appaccess.AuthenticatorDeps{
@@ -356,7 +363,14 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 			Work: p.work, Attempts: p.attempts, Policy: cfg.passwordPolicy(), Revocations: revocations,
 			Alert: mailOn && cfg.Alerts.PasswordChanged, Now: now, NewID: newID,
 		})),
-		RotateKeys: command(a, appkeys.NewStarter(appkeys.StarterDeps{Work: p.work, Wake: s.worker.Wake, Now: now, NewID: newID})),
+		CreateGroup:  command(a, appgroup.NewCreator(groups)),
+		ListGroups:   query(a, appgroup.NewLister(groups)),
+		ShowGroup:    query(a, appgroup.NewShower(groups)),
+		UpdateGroup:  command(a, appgroup.NewUpdater(groups)),
+		DeleteGroup:  command(a, appgroup.NewDeleter(members)),
+		AddMember:    command(a, appgroup.NewMemberAdder(members)),
+		RemoveMember: command(a, appgroup.NewMemberRemover(members)),
+		RotateKeys:   command(a, appkeys.NewStarter(appkeys.StarterDeps{Work: p.work, Wake: s.worker.Wake, Now: now, NewID: newID})),
 		RotationStatus: query(a, inbound.UseCase[inbound.RotationStatus, inbound.RotationReport](
 			appkeys.NewReporter(appkeys.ReporterDeps{Work: p.work}))),
 		ViewUser:    query(a, appdirectory.NewViewer(appdirectory.ViewerDeps{Work: p.work})),

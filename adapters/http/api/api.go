@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -123,3 +124,17 @@ type QuerySecret struct{ secret.Text }
 
 // Bind never fails.
 func (s *QuerySecret) Bind(text string) error { return s.UnmarshalText([]byte(text)) }
+
+// Count is a whole number in the query. It may have any number of digits: what
+// is too large counts as the largest there is.
+type Count struct{ N int }
+
+// Bind reads decimal digits, perhaps behind a minus sign.
+func (c *Count) Bind(text string) error {
+	n, err := strconv.Atoi(text) // which is the nearest there is when it is out of range
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return errors.New("not a whole number") // err quotes it
+	}
+	c.N = n
+	return nil
+}
