@@ -122,10 +122,11 @@ func (t outbox) Release(ctx context.Context, owner string, now time.Time) error 
 	return err
 }
 
+const giveUp = "UPDATE outbox SET state = 'dead', settled_at = ?, payload = NULL, " +
+	"lease_owner = NULL, lease_until = NULL, last_error = ? WHERE" + waits
+
 func (t outbox) Drop(ctx context.Context, kinds []notice.Kind, why string, now time.Time) (int, error) {
-	return t.exec(ctx, "drop notices", "UPDATE outbox SET state = 'dead', settled_at = ?, payload = NULL, "+
-		"lease_owner = NULL, lease_until = NULL, last_error = ? WHERE state IN ('queued', 'leased') AND kind IN ?",
-		at(now), why, kinds)
+	return t.exec(ctx, "drop notices", giveUp+" AND kind IN ?", at(now), why, kinds)
 }
 
 func (t outbox) Backlog(ctx context.Context) (outbound.Backlog, error) {

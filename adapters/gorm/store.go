@@ -80,7 +80,7 @@ func stores(c *conn) outbound.Stores {
 	return outbound.Stores{
 		Principals: principals{c}, Groups: groups{c}, Sessions: sessions{c}, OneTime: oneTime{c}, Outbox: outbox{c},
 		Attempts: attempts{c}, Cooldowns: cooldowns{c}, Devices: devices{c}, Keys: keys{c}, Rotations: rotations{c},
-		Rekeying: rekeying{c}, Restores: restores{c}, Entry: entry{c},
+		Rekeying: rekeying{c}, Restores: restores{c}, Erasures: erasures{c}, Entry: entry{c},
 	}
 }
 
@@ -205,6 +205,8 @@ type number struct{ n int }
 
 func (r *number) fields() []any { return []any{&r.n} }
 
+func missing(op string) error { return fmt.Errorf("%s: %w", op, outbound.ErrNotFound) }
+
 // take returns the one row of a statement that only reads, or ErrNotFound.
 func take[T any](ctx context.Context, c *conn, op, sql string, args ...any) (row T, err error) {
 	rows, err := query[T](ctx, c, op, sql, args...)
@@ -212,7 +214,7 @@ func take[T any](ctx context.Context, c *conn, op, sql string, args ...any) (row
 		return row, err
 	}
 	if len(rows) == 0 {
-		return row, fmt.Errorf("%s: %w", op, outbound.ErrNotFound)
+		return row, missing(op)
 	}
 	return rows[0], nil
 }

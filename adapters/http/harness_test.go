@@ -16,6 +16,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -30,11 +31,13 @@ import (
 	adapter "gatehouse/adapters/http"
 	"gatehouse/adapters/i18n"
 	"gatehouse/adapters/jwx"
+	"gatehouse/adapters/ledger"
 	"gatehouse/adapters/memory"
 	"gatehouse/application/access"
 	"gatehouse/application/administration"
 	"gatehouse/application/attempt"
 	"gatehouse/application/directory"
+	"gatehouse/application/erasure"
 	"gatehouse/application/grant"
 	appgroup "gatehouse/application/group"
 	"gatehouse/application/guest"
@@ -93,7 +96,7 @@ var contract = sync.OnceValue(func() (c contractFile) {
 })
 
 // built are the ids of the operations that are served.
-var built = []string{"A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10", "A11", "A12", "P1", "P2", "P4", "P5", "S1", "S2", "S3", "S4", "U2", "U4", "U5", "D1", "D2", "G1", "K1", "K2", "W1", "W2", "W3", "R1", "R2", "R3", "R4", "R5", "R6", "R7"}
+var built = []string{"A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10", "A11", "A12", "P1", "P2", "P3", "P4", "P5", "S1", "S2", "S3", "S4", "U2", "U3", "U4", "U5", "D1", "D2", "G1", "K1", "K2", "W1", "W2", "W3", "R1", "R2", "R3", "R4", "R5", "R6", "R7"}
 
 func endpointOf(t *testing.T, id string) endpoint {
 	t.Helper()
@@ -139,6 +142,7 @@ type world struct {
 	deps     adapter.Deps
 	server   *httptest.Server
 	mailed   []notice.Notice
+	ledger   string // path
 }
 
 type clock struct{ at atomic.Int64 }
@@ -225,7 +229,7 @@ func newWorld(t testing.TB, options ...option) *world {
 	}
 	w := &world{
 		t: t, clock: &clock{}, store: memory.New(), faults: &faults{on: map[string]planned{}}, log: &logBuffer{},
-		traffic: &traffic{}, stopping: &atomic.Bool{},
+		traffic: &traffic{}, stopping: &atomic.Bool{}, ledger: filepath.Join(t.TempDir(), "erasures.jsonl"),
 	}
 	w.clock.at.Store(start.UnixNano())
 	var err error
@@ -269,6 +273,7 @@ func (w *world) compose(s setup) adapter.Deps {
 	admins := administration.Deps{Accounts: administration.NewChanger(administration.ChangerDeps{Work: work, Revocations: revocations, Now: now})}
 	groups := appgroup.Deps{Work: work, Canonical: words().Canonical, Service: "en"}
 	members := appgroup.MemberDeps{Work: work, Revocations: revocations}
+	erasing := erasure.Deps{Work: work, Revocations: revocations, Ledger: ledger.New(w.ledger), Now: now, Log: slog.New(slog.NewJSONHandler(w.log, nil))}
 	ender := appsession.EnderDeps{Work: work, Revocations: revocations, Now: now}
 	return adapter.Deps{
 		Authenticate:     access.NewAuthenticator(access.AuthenticatorDeps{Work: work, Marks: memory.NoCache{}, Verifier: w.tokens, Now: now}),
@@ -317,6 +322,8 @@ func (w *world) compose(s setup) adapter.Deps {
 		RemoveMember:   appgroup.NewMemberRemover(members),
 		RotateKeys:     keys.NewStarter(keys.StarterDeps{Work: work, Wake: func() {}, Now: now, NewID: newID}),
 		RotationStatus: keys.NewReporter(keys.ReporterDeps{Work: work}),
+		DeleteSelf:     erasure.NewSelfDeleter(erasing),
+		DeleteUser:     erasure.NewAccountDeleter(erasing),
 		ViewUser:       directory.NewViewer(directory.ViewerDeps{Work: work}),
 		DisableUser:    administration.NewDisabler(admins),
 		EnableUser:     administration.NewEnabler(admins),
@@ -438,6 +445,13 @@ func (p faultyPrincipals) ByID(ctx context.Context, id principal.ID) (*principal
 		return nil, err
 	}
 	return p.Principals.ByID(ctx, id)
+}
+
+func (p faultyPrincipals) Delete(ctx context.Context, id principal.ID) error {
+	if err := p.f.at("principals.delete"); err != nil {
+		return err
+	}
+	return p.Principals.Delete(ctx, id)
 }
 
 func (p faultyPrincipals) ByEmail(ctx context.Context, normal string) (*principal.Principal, error) {

@@ -8,6 +8,11 @@ import (
 	"time"
 
 	adapter "gatehouse/adapters/http"
+	"gatehouse/adapters/ledger"
+	"gatehouse/domain/fault"
+	"gatehouse/domain/notice"
+	"gatehouse/domain/principal"
+	"gatehouse/ports/outbound"
 )
 
 // --- requests ---
@@ -20,11 +25,20 @@ func of(a account, line, id string) request {
 
 const (
 	viewing   = "GET /api/users/*"
+	deleting  = "DELETE /api/users/*"
 	disabling = "POST /api/users/*/disable"
 	enabling  = "POST /api/users/*/enable"
 	granting  = "POST /api/admins/*"
 	revoking  = "DELETE /api/admins/*"
 )
+
+// leaving deletes one's own account.
+func leaving(a account) request { return of(a, "DELETE /api/users/me", "") }
+
+// vanishing is somebody who is deleted by another request meanwhile.
+func vanishing(s subject) row {
+	return s.after(func(w *world) { w.faults.planAfter("principals.byID", 1, outbound.ErrNotFound) })
+}
 
 // on is the subject of what an admin does to a user.
 func on(line string) subject {
@@ -52,10 +66,19 @@ func peopleSubjects() map[string]subject {
 				return of(a, viewing, a.id)
 			}, op: "principals.byID",
 		},
-		"U4": on(disabling), "U5": on(enabling), "D1": on(granting), "D2": on(revoking),
+		"P3": {fine: func(w *world) request { return leaving(w.proven(w.member("ada@example.com"))) }, op: "principals.byID"},
+		"U3": on(deleting), "U4": on(disabling), "U5": on(enabling), "D1": on(granting), "D2": on(revoking),
 	}
 	for id, rows := range map[string]map[string]row{
 		"U2": {"INVALID_REQUEST": bad(viewing), "USER_NOT_FOUND": onGuest(viewing)},
+		"P3": {
+			"DATABASE_ENTITY_NOT_FOUND":   vanishing(all["P3"]),
+			"AT_LEAST_ONE_ADMIN_REQUIRED": func(w *world) answer { return w.send(leaving(w.admin())) },
+		},
+		"U3": {
+			"INVALID_REQUEST": bad(deleting), "USER_NOT_FOUND": onGuest(deleting), "DATABASE_ENTITY_NOT_FOUND": vanishing(all["U3"]),
+			"AT_LEAST_ONE_ADMIN_REQUIRED": onSelf(deleting),
+		},
 		"U4": {
 			"INVALID_REQUEST": bad(disabling), "USER_NOT_FOUND": onGuest(disabling),
 			"AT_LEAST_ONE_ADMIN_REQUIRED": onSelf(disabling),
@@ -210,8 +233,8 @@ func (w *world) renewed(a account) account {
 	return got
 }
 
-func TestAdminsWhoDemoteAndDisableEachOtherAtOnceLeaveOne(t *testing.T) {
-	for _, lines := range [][2]string{{revoking, revoking}, {disabling, disabling}, {revoking, disabling}} {
+func TestAdminsWhoGetRidOfEachOtherAtOnceLeaveOne(t *testing.T) {
+	for _, lines := range [][2]string{{revoking, revoking}, {disabling, disabling}, {revoking, disabling}, {deleting, deleting}, {deleting, revoking}} {
 		w := newWorld(t)
 		a, b := w.admin(), w.adminAt("eve@example.com")
 		requests := [2]request{of(a, lines[0], b.id), of(b, lines[1], a.id)}
@@ -237,4 +260,106 @@ func TestAdminsWhoDemoteAndDisableEachOtherAtOnceLeaveOne(t *testing.T) {
 			t.Errorf("%v: %d of both were done", lines, done)
 		}
 	}
+}
+
+// --- deletion (P3, U3) ---
+
+// Nothing of somebody who was deleted works, whoever did it (faults F07).
+func TestWhoIsDeletedIsGone(t *testing.T) {
+	for name, row := range map[string]struct {
+		how func(w *world, ada, eve account) request
+		own bool // the cookies are eve's
+	}{
+		"by themselves": {func(_ *world, _, eve account) request { return leaving(eve) }, true},
+		"by an admin":   {func(_ *world, ada, eve account) request { return of(ada, deleting, strings.ToUpper(eve.id)) }, false},
+		"as an admin, by themselves": {func(w *world, ada, eve account) request {
+			w.ok(of(ada, granting, eve.id))
+			eve.access = w.ok(req("POST /api/auth/refresh", "", bearer(eve.refresh))).text("accessToken")
+			return of(eve, deleting, eve.id)
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			ada, eve := w.admin(), w.proven(w.member("eve@example.com"))
+			verify := w.link()
+			a := w.ok(row.how(w, ada, eve))
+			golden(t, a, `{"success":true}`)
+			if got := len(a.cookies()); (got == 6) != row.own || (got == 0) == row.own {
+				t.Errorf("%d cookies", got)
+			}
+			for _, c := range a.cookies() {
+				if c.MaxAge >= 0 || c.Value != "" {
+					t.Errorf("cookie %s", c)
+				}
+			}
+			w.want(401, "ACCESS_TOKEN_EXPIRED", req("GET /api/users/me", "", bearer(eve.access)))
+			w.want(401, "ACCESS_TOKEN_EXPIRED", changeBy(eve))
+			w.want(401, "REFRESH_TOKEN_INVALID", req("POST /api/auth/refresh", "", bearer(eve.refresh)))
+			w.want(401, "EMAIL_VERIFICATION_TOKEN_INVALID", confirm(verify))
+			w.want(404, "USER_NOT_FOUND", of(ada, viewing, eve.id))
+			w.want(404, "USER_NOT_FOUND", of(ada, deleting, eve.id))
+			w.want(401, "INVALID_CREDENTIALS", loginOf(eve.email, goodPassword))
+			if all, err := ledger.New(w.ledger).All(t.Context()); err != nil || len(all) != 1 || !all[principal.ID(eve.id)].At.Equal(w.clock.now()) {
+				t.Errorf("the ledger holds %v, %v", all, err)
+			}
+			if heir := w.member(eve.email); heir.id == eve.id { // the address is free
+				t.Error("the account is back")
+			}
+		})
+	}
+}
+
+func TestAGuestCanLeave(t *testing.T) {
+	w := newWorld(t)
+	gus := w.guest()
+	gus.stepUp = w.ok(req("POST /api/auth/step-up", "", bearer(gus.access))).text("stepUpToken")
+	w.ok(leaving(gus))
+	w.want(401, "ACCESS_TOKEN_EXPIRED", leaving(gus))
+}
+
+// What tells of an event goes to where it was to go; what carries a secret that
+// opens nothing any more does not go at all (faults F86).
+func TestNoticesOutliveTheirAccount(t *testing.T) {
+	w := newWorld(t)
+	a := w.proven(w.member("Ada@Example.com"))
+	w.ok(forgot(a.email))
+	w.ok(changeBy(a))
+	w.ok(leaving(a))
+	if all := append(w.mails(notice.EmailVerification), w.mails(notice.PasswordReset)...); len(all) != 0 {
+		t.Errorf("links are mailed: %+v", all)
+	}
+	told := w.mails(notice.PasswordChanged)
+	if len(told) != 1 || told[0].To.Typed() != "Ada@Example.com" || told[0].Principal != "" {
+		t.Errorf("told %+v", told)
+	}
+}
+
+func TestADeletionThatFailsChangesNothing(t *testing.T) {
+	w := newWorld(t)
+	a := w.proven(w.member("ada@example.com"))
+	for _, op := range []string{"principals.delete", "commit"} {
+		w.faults.plan(op, broken(fault.DatabaseFailure))
+		if got := w.want(500, "DATABASE_FAILURE", leaving(a)); got.header.Get("Set-Cookie") != "" {
+			t.Errorf("%s: cookies %q", op, got.header.Values("Set-Cookie"))
+		}
+		w.faults.clear()
+	}
+	w.ok(req("GET /api/users/me", "", bearer(a.access)))
+	if all, err := ledger.New(w.ledger).All(t.Context()); err != nil || len(all) != 0 || len(w.mails(notice.EmailVerification)) != 1 {
+		t.Errorf("the ledger holds %v, %v", all, err)
+	}
+}
+
+// A cache that did not hear of it changes nothing about it.
+func TestADeletionStandsWhateverBecomesOfItsEffects(t *testing.T) {
+	w := newWorld(t)
+	a := w.proven(w.member("ada@example.com"))
+	w.faults.plan("propagate", errStorage)
+	if got := w.want(500, "POST_COMMIT_SIDE_EFFECT_FAILURE", leaving(a)); len(got.cookies()) != 6 {
+		t.Errorf("%d cookies", len(got.cookies()))
+	}
+	if all, err := ledger.New(w.ledger).All(t.Context()); err != nil || len(all) != 1 {
+		t.Errorf("the ledger holds %v, %v", all, err)
+	}
+	w.want(401, "ACCESS_TOKEN_EXPIRED", leaving(a))
 }

@@ -11,8 +11,10 @@ import (
 
 // self serves the caller's own account.
 type self struct {
+	jar    jar
 	whoAmI inbound.UseCase[inbound.WhoAmI, inbound.Self]
 	update inbound.UseCase[inbound.UpdateSelf, inbound.Self]
+	delete inbound.UseCase[inbound.DeleteSelf, inbound.Done]
 	move   inbound.UseCase[inbound.ChangeEmail, inbound.EmailChange]
 	change inbound.UseCase[inbound.ChangePassword, inbound.Self]
 }
@@ -34,6 +36,19 @@ func (h self) UpdateSelf(ctx context.Context, r api.UpdateSelfRequestObject) (ap
 		return nil, err
 	}
 	return api.UpdateSelf200JSONResponse(principalOf(p)), nil
+}
+
+// DeleteSelf handles DELETE /api/users/me (P3).
+func (h self) DeleteSelf(ctx context.Context, _ api.DeleteSelfRequestObject) (api.DeleteSelfResponseObject, error) {
+	s := sceneOf(ctx)
+	_, err := h.delete.Do(ctx, inbound.DeleteSelf{Context: s.origin(client.Device{})})
+	if stands(err) {
+		h.jar.clearAll(s.answer)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return api.DeleteSelf200JSONResponse{Success: true}, nil
 }
 
 // ChangeEmail handles PUT /api/users/me/email (P4).

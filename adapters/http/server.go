@@ -53,6 +53,8 @@ type Deps struct {
 	UpdateSelf       inbound.UseCase[inbound.UpdateSelf, inbound.Self]
 	ChangeEmail      inbound.UseCase[inbound.ChangeEmail, inbound.EmailChange]
 	ChangePassword   inbound.UseCase[inbound.ChangePassword, inbound.Self]
+	DeleteSelf       inbound.UseCase[inbound.DeleteSelf, inbound.Done]
+	DeleteUser       inbound.UseCase[inbound.DeleteAccount, inbound.Done]
 	ViewUser         inbound.UseCase[inbound.ViewUser, inbound.Overview]
 	DisableUser      inbound.UseCase[inbound.DisableAccount, inbound.Self]
 	EnableUser       inbound.UseCase[inbound.EnableAccount, inbound.Self]
@@ -168,8 +170,8 @@ func New(d Deps) (http.Handler, error) {
 		verification:   verification{d.VerifyEmail, d.SendVerification, d.VerificationWait},
 		recovery:       recovery{d.RequestReset, d.ResetWait, d.ResetPassword},
 		sessions:       sessions{say, d.ListSessions, d.SessionToken, d.EndSession, d.EndAllSessions},
-		self:           self{d.WhoAmI, d.UpdateSelf, d.ChangeEmail, d.ChangePassword},
-		users:          users{d.ViewUser, d.DisableUser, d.EnableUser},
+		self:           self{d.jar(), d.WhoAmI, d.UpdateSelf, d.DeleteSelf, d.ChangeEmail, d.ChangePassword},
+		users:          users{d.jar(), d.ViewUser, d.DeleteUser, d.DisableUser, d.EnableUser},
 		admins:         admins{d.GrantAdmin, d.RevokeAdmin},
 		guests:         guests{say, d.CreateGuest},
 		groups:         groups{d.CreateGroup, d.ListGroups, d.ShowGroup, d.UpdateGroup, d.DeleteGroup, d.AddMember, d.RemoveMember},

@@ -12,7 +12,9 @@ import (
 
 // users serves the accounts of others.
 type users struct {
+	jar     jar
 	view    inbound.UseCase[inbound.ViewUser, inbound.Overview]
+	delete  inbound.UseCase[inbound.DeleteAccount, inbound.Done]
 	disable inbound.UseCase[inbound.DisableAccount, inbound.Self]
 	enable  inbound.UseCase[inbound.EnableAccount, inbound.Self]
 }
@@ -31,6 +33,19 @@ func (h users) GetUser(ctx context.Context, r api.GetUserRequestObject) (api.Get
 
 func overviewOf(o inbound.Overview) api.PrincipalOverview {
 	return api.PrincipalOverview{Id: string(o.ID), Name: o.Name, Roles: rolesOf(o.Roles), Disabled: o.Disabled}
+}
+
+// DeleteUser handles DELETE /api/users/{id} (U3).
+func (h users) DeleteUser(ctx context.Context, r api.DeleteUserRequestObject) (api.DeleteUserResponseObject, error) {
+	s, id := sceneOf(ctx), idOf(r.Id)
+	_, err := h.delete.Do(ctx, inbound.DeleteAccount{Context: s.origin(client.Device{}), ID: id})
+	if id == s.caller().PrincipalID && stands(err) {
+		h.jar.clearAll(s.answer)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return api.DeleteUser200JSONResponse{Success: true}, nil
 }
 
 // DisableUser handles POST /api/users/{id}/disable (U4).

@@ -104,7 +104,7 @@ func stores(d data) outbound.Stores {
 	return outbound.Stores{
 		Principals: principals{d}, Groups: groups{d}, Sessions: sessions{d}, OneTime: oneTime{d}, Outbox: outbox{d},
 		Attempts: attempts{d}, Cooldowns: cooldowns{d}, Devices: devices{d}, Keys: keys{d}, Rotations: rotations{d},
-		Rekeying: rekeying{d}, Restores: restores{d}, Entry: entry{d},
+		Rekeying: rekeying{d}, Restores: restores{d}, Erasures: erasures{d}, Entry: entry{d},
 	}
 }
 
@@ -123,6 +123,7 @@ type state struct {
 	devices    table[deviceKey, time.Time]
 	keys       table[string, key.Wrapped]
 	rotations  table[string, rotation]
+	erasures   table[principal.ID, time.Time]
 	epoch      int
 }
 
@@ -130,7 +131,7 @@ func (s *state) fork() *state {
 	return &state{
 		s.principals.shared(), s.addresses.shared(), s.groups.shared(), s.sessions.shared(), s.graces.shared(), s.items.shared(),
 		s.outbox.shared(), s.counters.shared(), s.cooldowns.shared(), s.devices.shared(), s.keys.shared(),
-		s.rotations.shared(), s.epoch,
+		s.rotations.shared(), s.erasures.shared(), s.epoch,
 	}
 }
 

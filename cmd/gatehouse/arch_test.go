@@ -34,6 +34,7 @@ var mayImport = []struct{ pkg, deps string }{
 	{"adapters/http", "std domain/ ports/inbound ports/outbound adapters/http/ github.com/labstack/echo/v4 github.com/getkin/kin-openapi github.com/oapi-codegen/runtime github.com/mileusna/useragent"},
 	{"adapters/i18n", "std github.com/BurntSushi/toml github.com/nicksnyder/go-i18n/v2 golang.org/x/text/language"},
 	{"adapters/jwx", "std domain/ ports/outbound github.com/lestrrat-go/jwx/v2/jwa github.com/lestrrat-go/jwx/v2/jws github.com/maypok86/otter/v2"},
+	{"adapters/ledger", "std domain/ ports/outbound"},
 	{"adapters/mail/mailtest", "std github.com/emersion/go-smtp"},
 	{"adapters/mail", "std domain/ ports/outbound github.com/wneessen/go-mail"},
 	{"adapters/masterkey", "std domain/ ports/outbound"},

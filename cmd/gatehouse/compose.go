@@ -28,6 +28,7 @@ import (
 	appattempt "gatehouse/application/attempt"
 	appdecorate "gatehouse/application/decorate"
 	appdirectory "gatehouse/application/directory"
+	apperasure "gatehouse/application/erasure"
 	appgrant "gatehouse/application/grant"
 	appgroup "gatehouse/application/group"
 	appguest "gatehouse/application/guest"
@@ -376,6 +377,8 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		ViewUser:    query(a, appdirectory.NewViewer(appdirectory.ViewerDeps{Work: p.work})),
 		DisableUser: command(a, appadministration.NewDisabler(admins)),
 		EnableUser:  command(a, appadministration.NewEnabler(admins)),
+		DeleteSelf:  command(a, apperasure.NewSelfDeleter(s.erasing(p.work))),
+		DeleteUser:  command(a, apperasure.NewAccountDeleter(s.erasing(p.work))),
 		GrantAdmin:  command(a, appadministration.NewGranter(admins)),
 		RevokeAdmin: command(a, appadministration.NewRevoker(admins)),
 		CreateGuest: command(a, appguest.NewCreator(appguest.CreatorDeps{

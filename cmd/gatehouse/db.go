@@ -13,9 +13,12 @@ import (
 	"text/tabwriter"
 
 	gormadapter "gatehouse/adapters/gorm"
+	ledgeradapter "gatehouse/adapters/ledger"
+	apperasure "gatehouse/application/erasure"
 	appoperations "gatehouse/application/operations"
 	"gatehouse/domain/secret"
 	"gatehouse/ports/inbound"
+	"gatehouse/ports/outbound"
 )
 
 type dbCmd struct {
@@ -65,6 +68,7 @@ func (c dbRestoreCmd) Run(ctx context.Context, p *process) error {
 		return errServer("pg_restore, then gatehouse db restored")
 	}
 	var done inbound.Restored
+	var erased inbound.Reconciled
 	err = gormadapter.Restore(ctx, cfg.databaseURL(), c.File, func(ctx context.Context, url string) (err error) {
 		copied := cfg
 		copied.Database.URL = location{secret.New(url)}
@@ -73,13 +77,16 @@ func (c dbRestoreCmd) Run(ctx context.Context, p *process) error {
 			return err
 		}
 		defer func() { err = errors.Join(err, f.Close()) }()
-		done, err = f.declareRestore(ctx, true)
+		if done, err = f.declareRestore(ctx, true); err != nil {
+			return err
+		}
+		erased, err = f.reconcileErasures(ctx)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
-	return p.tellRestored(done)
+	return p.tellRestored(done, erased)
 }
 
 type dbRestoredCmd struct {
@@ -96,7 +103,11 @@ func (c dbRestoredCmd) Run(ctx context.Context, p *process) error {
 		if err != nil {
 			return err
 		}
-		return p.tellRestored(done)
+		erased, err := f.reconcileErasures(ctx)
+		if err != nil {
+			return err
+		}
+		return p.tellRestored(done, erased)
 	})
 }
 
@@ -107,9 +118,25 @@ func (f *foundation) declareRestore(ctx context.Context, again bool) (inbound.Re
 	return command(f.around(), declare).Do(ctx, inbound.DeclareRestore{Epoch: f.cfg.Database.RestoreEpoch, Again: again})
 }
 
-func (p *process) tellRestored(r inbound.Restored) error {
-	_, err := fmt.Fprintf(p.out, "restore epoch %d: %d sessions ended, %d links voided, %d mails dropped\n",
-		r.Epoch, r.Sessions, r.Links, r.Mails)
+// ledgerFile is where erasures are kept outside of the database, in the data
+// folder.
+const ledgerFile = "erasures.jsonl"
+
+// erasing is what deletions work with.
+func (f *foundation) erasing(work outbound.UnitOfWork) apperasure.Deps {
+	return apperasure.Deps{
+		Work: work, Revocations: f.shared.marks, Ledger: ledgeradapter.New(filepath.Join(f.cfg.DataDir, ledgerFile)), Now: now, Log: f.log,
+	}
+}
+
+// reconcileErasures deletes again who was deleted and is back.
+func (f *foundation) reconcileErasures(ctx context.Context) (inbound.Reconciled, error) {
+	return command(f.around(), apperasure.NewReconciler(f.erasing(f.work))).Do(ctx, inbound.ReconcileErasures{})
+}
+
+func (p *process) tellRestored(r inbound.Restored, e inbound.Reconciled) error {
+	_, err := fmt.Fprintf(p.out, "restore epoch %d: %d sessions ended, %d links voided, %d mails dropped, %d accounts deleted again\n",
+		r.Epoch, r.Sessions, r.Links, r.Mails, e.Erased)
 	return err
 }
 

@@ -53,6 +53,13 @@ func (serveCmd) serve(ctx context.Context, p *process) (err error) {
 	if err := f.afterRestore(ctx); err != nil {
 		return err
 	}
+	again, err := f.reconcileErasures(ctx)
+	if err != nil {
+		return err
+	}
+	if again.Erased > 0 {
+		f.log.WarnContext(ctx, "accounts deleted again that an older database had brought back", "accounts", again.Erased)
+	}
 	d, err := bind(ctx, cfg.config)
 	if err != nil {
 		return err

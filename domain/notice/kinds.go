@@ -97,6 +97,15 @@ func LinkKinds() []Kind {
 	})
 }
 
+// SecretKinds lists the kinds whose mails carry the token of a link or a code:
+// they are worthless once the account is gone.
+func SecretKinds() []Kind {
+	return slices.DeleteFunc(Kinds(), func(k Kind) bool {
+		of, _ := k.Contents()
+		return of.Link == NoPage && !of.Code
+	})
+}
+
 // Contents returns what mails of the kind carry, and whether there is such a
 // kind.
 func (k Kind) Contents() (Contents, bool) {

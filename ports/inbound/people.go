@@ -51,3 +51,30 @@ type RevokeAdmin struct {
 	Context
 	ID principal.ID
 }
+
+// DeleteSelf asks to delete the caller's account, user or guest, with all that
+// is theirs (contract P3). What outlives it, an id and an instant, is kept for
+// whoever puts an older database back. Mails that tell of what has happened
+// still go out.
+//
+// It is refused with STEP_UP_TOKEN_…, PRINCIPAL_NOT_FOUND,
+// DATABASE_ENTITY_NOT_FOUND, AT_LEAST_ONE_ADMIN_REQUIRED or
+// POST_COMMIT_SIDE_EFFECT_FAILURE (the account is gone).
+type DeleteSelf struct{ Context }
+
+// DeleteAccount asks to delete a user as [DeleteSelf] does, as an admin (contract
+// U3). It is refused with ROLE_REQUIRED, STEP_UP_TOKEN_…, USER_NOT_FOUND,
+// DATABASE_ENTITY_NOT_FOUND, AT_LEAST_ONE_ADMIN_REQUIRED or
+// POST_COMMIT_SIDE_EFFECT_FAILURE (the account is gone).
+type DeleteAccount struct {
+	Context
+	ID principal.ID
+}
+
+// ReconcileErasures asks that the database and the ledger beside it know of the
+// same erasures: whom the ledger says to be deleted, and an older database
+// brought back, is deleted again.
+type ReconcileErasures struct{ Operator }
+
+// Reconciled is the answer to [ReconcileErasures].
+type Reconciled struct{ Erased int } // who were back

@@ -212,6 +212,17 @@ type Ticket struct {
 	At        time.Time
 }
 
+// Ledger keeps erasures outside of the database, which may be put back to a
+// state before them.
+type Ledger interface {
+	// Add keeps erasures. When it returns nil they outlive a crash; when it
+	// does not, some of them may.
+	Add(ctx context.Context, all ...principal.Erasure) error
+	// All lists what was kept, by id. It fails when it cannot tell whether that
+	// is all.
+	All(ctx context.Context) (map[principal.ID]principal.Erasure, error)
+}
+
 // Observer watches use cases: one adapter logs them, one measures, one opens
 // spans.
 type Observer interface {

@@ -30,6 +30,15 @@ type Principals interface {
 	// ErrStale when the stored version is not p's or p is gone, ErrTaken when
 	// its address is another principal's, and never changes p.
 	Save(ctx context.Context, p *principal.Principal) error
+	// Delete removes a principal with all that is theirs: identities, sessions,
+	// one-time items, devices. Whatever outlives them and was sealed for them
+	// can never be opened again. It returns ErrNotFound when there is no such
+	// principal.
+	Delete(ctx context.Context, id principal.ID) error
+	// PurgeGuests deletes at most limit guests who have not been active since
+	// before, and returns how many. Who becomes active, or a user, meanwhile
+	// stays.
+	PurgeGuests(ctx context.Context, before time.Time, limit int) (int, error)
 	// Users lists users in the order of their ids, from after on.
 	Users(ctx context.Context, after principal.ID, limit int) ([]*principal.Principal, error)
 	// EnabledAdmins returns the ids of all users with ADMIN who are not
@@ -147,6 +156,11 @@ type Outbox interface {
 	// notices that were. Whoever has one of them leased has lost it. why is a
 	// class, as in [Outcome].
 	Drop(ctx context.Context, kinds []notice.Kind, why string, now time.Time) (int, error)
+	// Disown prepares for the end of a principal: what is not finished of the
+	// kinds that are worthless then is given up, as Drop does, and everything
+	// else that waits belongs to nobody, to be delivered all the same (faults
+	// F86).
+	Disown(ctx context.Context, of principal.ID, worthless []notice.Kind, why string, now time.Time) error
 	// Backlog tells how much waits.
 	Backlog(ctx context.Context) (Backlog, error)
 	// Purge removes at most limit notices that were delivered before
@@ -190,6 +204,9 @@ type Attempts interface {
 	Swap(ctx context.Context, of throttle.Subject, old, next throttle.State) (bool, error)
 	// Save replaces the counters of a subject.
 	Save(ctx context.Context, of throttle.Subject, s throttle.State) error
+	// Forget removes the counters of a subject. Those of the same account from
+	// other networks cannot be found.
+	Forget(ctx context.Context, of throttle.Subject) error
 	// Purge removes at most limit counters untouched since before.
 	Purge(ctx context.Context, before time.Time, limit int) (int, error)
 }
@@ -288,6 +305,14 @@ type Rekeying interface {
 type Batch struct {
 	Seen, Failed int
 	Last         principal.ID // "" when nothing was seen
+}
+
+// Erasures keeps who was deleted: ids and instants, and nothing else.
+type Erasures interface {
+	// Add keeps an erasure, unless that principal has one already.
+	Add(ctx context.Context, e principal.Erasure) error
+	// After lists erasures in the order of ids, from after on.
+	After(ctx context.Context, id principal.ID, limit int) ([]principal.Erasure, error)
 }
 
 // Restores counts how often the database was put back to an earlier state, as

@@ -50,5 +50,6 @@ type Stores struct {
 	Rotations  Rotations
 	Rekeying   Rekeying
 	Restores   Restores
+	Erasures   Erasures
 	Entry      Entry
 }

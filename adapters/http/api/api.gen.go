@@ -1018,6 +1018,9 @@ type ServerInterface interface {
 	// GetRotationStatus Rotation status
 	// (GET /api/security/secrets/rotate-keys/status)
 	GetRotationStatus(ctx echo.Context) error
+	// DeleteSelf Delete own principal
+	// (DELETE /api/users/me)
+	DeleteSelf(ctx echo.Context) error
 	// GetSelf Get own principal
 	// (GET /api/users/me)
 	GetSelf(ctx echo.Context) error
@@ -1042,6 +1045,9 @@ type ServerInterface interface {
 	// EndSession Delete one session
 	// (DELETE /api/users/me/sessions/{sessionId})
 	EndSession(ctx echo.Context, sessionId string) error
+	// DeleteUser Delete user
+	// (DELETE /api/users/{id})
+	DeleteUser(ctx echo.Context, id string) error
 	// GetUser Get user
 	// (GET /api/users/{id})
 	GetUser(ctx echo.Context, id string) error
@@ -1510,6 +1516,15 @@ func (w *ServerInterfaceWrapper) GetRotationStatus(ctx echo.Context) error {
 	return err
 }
 
+// DeleteSelf converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteSelf(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteSelf(ctx)
+	return err
+}
+
 // GetSelf converts echo context to params.
 func (w *ServerInterfaceWrapper) GetSelf(ctx echo.Context) error {
 	var err error
@@ -1613,6 +1628,22 @@ func (w *ServerInterfaceWrapper) EndSession(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.EndSession(ctx, sessionId)
+	return err
+}
+
+// DeleteUser converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteUser(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteUser(ctx, id)
 	return err
 }
 
@@ -1746,9 +1777,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/openapi", wrapper.GetOpenapi, options.OperationMiddlewares["getOpenapi"]...)
 	router.POST(options.BaseURL+"/api/security/secrets/rotate-keys", wrapper.RotateKeys, options.OperationMiddlewares["rotateKeys"]...)
 	router.GET(options.BaseURL+"/api/security/secrets/rotate-keys/status", wrapper.GetRotationStatus, options.OperationMiddlewares["getRotationStatus"]...)
+	router.DELETE(options.BaseURL+"/api/users/:id", wrapper.DeleteUser, options.OperationMiddlewares["deleteUser"]...)
 	router.GET(options.BaseURL+"/api/users/:id", wrapper.GetUser, options.OperationMiddlewares["getUser"]...)
 	router.POST(options.BaseURL+"/api/users/:id/disable", wrapper.DisableUser, options.OperationMiddlewares["disableUser"]...)
 	router.POST(options.BaseURL+"/api/users/:id/enable", wrapper.EnableUser, options.OperationMiddlewares["enableUser"]...)
+	router.DELETE(options.BaseURL+"/api/users/me", wrapper.DeleteSelf, options.OperationMiddlewares["deleteSelf"]...)
 	router.GET(options.BaseURL+"/api/users/me", wrapper.GetSelf, options.OperationMiddlewares["getSelf"]...)
 	router.PUT(options.BaseURL+"/api/users/me", wrapper.UpdateSelf, options.OperationMiddlewares["updateSelf"]...)
 	router.PUT(options.BaseURL+"/api/users/me/email", wrapper.ChangeEmail, options.OperationMiddlewares["changeEmail"]...)
@@ -2338,6 +2371,27 @@ func (response GetRotationStatus200JSONResponse) VisitGetRotationStatusResponse(
 	return err
 }
 
+type DeleteSelfRequestObject struct {
+}
+
+type DeleteSelfResponseObject interface {
+	VisitDeleteSelfResponse(w http.ResponseWriter) error
+}
+
+type DeleteSelf200JSONResponse Success
+
+func (response DeleteSelf200JSONResponse) VisitDeleteSelfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetSelfRequestObject struct {
 }
 
@@ -2503,6 +2557,28 @@ type EndSessionResponseObject interface {
 type EndSession200JSONResponse Array[SessionInfo]
 
 func (response EndSession200JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserRequestObject struct {
+	Id string `json:"id"`
+}
+
+type DeleteUserResponseObject interface {
+	VisitDeleteUserResponse(w http.ResponseWriter) error
+}
+
+type DeleteUser200JSONResponse Success
+
+func (response DeleteUser200JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -2681,6 +2757,9 @@ type StrictServerInterface interface {
 	// GetRotationStatus Rotation status
 	// (GET /api/security/secrets/rotate-keys/status)
 	GetRotationStatus(ctx context.Context, request GetRotationStatusRequestObject) (GetRotationStatusResponseObject, error)
+	// DeleteSelf Delete own principal
+	// (DELETE /api/users/me)
+	DeleteSelf(ctx context.Context, request DeleteSelfRequestObject) (DeleteSelfResponseObject, error)
 	// GetSelf Get own principal
 	// (GET /api/users/me)
 	GetSelf(ctx context.Context, request GetSelfRequestObject) (GetSelfResponseObject, error)
@@ -2705,6 +2784,9 @@ type StrictServerInterface interface {
 	// EndSession Delete one session
 	// (DELETE /api/users/me/sessions/{sessionId})
 	EndSession(ctx context.Context, request EndSessionRequestObject) (EndSessionResponseObject, error)
+	// DeleteUser Delete user
+	// (DELETE /api/users/{id})
+	DeleteUser(ctx context.Context, request DeleteUserRequestObject) (DeleteUserResponseObject, error)
 	// GetUser Get user
 	// (GET /api/users/{id})
 	GetUser(ctx context.Context, request GetUserRequestObject) (GetUserResponseObject, error)
@@ -3606,6 +3688,29 @@ func (sh *strictHandler) GetRotationStatus(ctx echo.Context) error {
 	return nil
 }
 
+// DeleteSelf operation middleware
+func (sh *strictHandler) DeleteSelf(ctx echo.Context) error {
+	var request DeleteSelfRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteSelf(ctx.Request().Context(), request.(DeleteSelfRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteSelf")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteSelfResponseObject); ok {
+		return validResponse.VisitDeleteSelfResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetSelf operation middleware
 func (sh *strictHandler) GetSelf(ctx echo.Context) error {
 	var request GetSelfRequestObject
@@ -3887,6 +3992,31 @@ func (sh *strictHandler) EndSession(ctx echo.Context, sessionId string) error {
 		return err
 	} else if validResponse, ok := response.(EndSessionResponseObject); ok {
 		return validResponse.VisitEndSessionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteUser operation middleware
+func (sh *strictHandler) DeleteUser(ctx echo.Context, id string) error {
+	var request DeleteUserRequestObject
+
+	request.Id = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteUser(ctx.Request().Context(), request.(DeleteUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteUserResponseObject); ok {
+		return validResponse.VisitDeleteUserResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

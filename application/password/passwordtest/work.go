@@ -83,7 +83,7 @@ func (w *Work) stores(s outbound.Stores) outbound.Stores {
 		Principals: principals{s.Principals, w}, Groups: groups{s.Groups, w}, Sessions: sessions{s.Sessions, w}, OneTime: oneTime{s.OneTime, w},
 		Outbox: outbox{s.Outbox, w}, Attempts: attempts{s.Attempts, w}, Cooldowns: cooldowns{s.Cooldowns, w},
 		Devices: s.Devices, Keys: keys{s.Keys, w}, Rotations: rotations{s.Rotations, w}, Rekeying: rekeying{s.Rekeying, w},
-		Restores: restores{s.Restores, w}, Entry: entry{s.Entry, w},
+		Restores: restores{s.Restores, w}, Erasures: s.Erasures, Entry: entry{s.Entry, w},
 	}
 }
 
