@@ -119,7 +119,7 @@ func withServerAndCommand(t *testing.T) drill {
 	put := d.restore
 	d.raise, d.restore = nil, func(t *testing.T) {
 		put(t)
-		if said := d.command(t, "db", "restored", "--yes"); !strings.HasPrefix(said, "restore epoch 1: 3 sessions ended, 2 links voided, 1 mails dropped") {
+		if said := d.command(t, "db", "restored", "--yes"); !strings.HasPrefix(said, "restore epoch 1: 3 sessions ended, 2 links voided, 1 mails dropped, 1 accounts deleted again") {
 			t.Errorf("db restored says %s", said)
 		}
 	}
@@ -246,9 +246,10 @@ func TestARestoredBackupRevivesNothing(t *testing.T) {
 }
 
 func rehearseRestore(t *testing.T, d drill) {
-	const ada, eve = "ada@example.com", "eve@example.com"
+	const ada, eve, bob = "ada@example.com", "eve@example.com", "bob@example.com"
 	p := d.serve(t)
 	p.register(ada)
+	p.works("", "", "POST", "/api/auth/register?send-email=false", credentialsOf(bob, `,"name":"Bob"`))
 	link := p.link(ada)
 	out, rotated, other := p.signIn(ada, first), p.signIn(ada, first), p.signIn(ada, first)
 	out.StepUp = p.works(out.Access, "", "POST", "/api/auth/step-up", `{"password":"`+first+`"}`).StepUp
@@ -263,6 +264,10 @@ func rehearseRestore(t *testing.T, d drill) {
 	p.works("", "", "POST", "/api/auth/email/verification", `{"token":"`+link+`"}`)
 	other.StepUp = p.works(other.Access, "", "POST", "/api/auth/step-up", `{"password":"`+first+`"}`).StepUp
 	p.works(other.Access, other.StepUp, "PUT", "/api/users/me/password", `{"oldPassword":"`+first+`","newPassword":"`+second+`"}`)
+	gone := p.signIn(bob, first)
+	gone.StepUp = p.works(gone.Access, "", "POST", "/api/auth/step-up", `{"password":"`+first+`"}`).StepUp
+	p.works(gone.Access, gone.StepUp, "DELETE", "/api/users/me", "")
+	p.refuses("ACCESS_TOKEN_EXPIRED", gone.Access, "", "GET", "/api/users/me", "")
 	p.ends()
 
 	d.restore(t)
@@ -274,6 +279,7 @@ func rehearseRestore(t *testing.T, d drill) {
 	}
 	p.refuses("EMAIL_VERIFICATION_TOKEN_INVALID", "", "", "POST", "/api/auth/email/verification", `{"token":"`+link+`"}`)
 	p.refuses("INVALID_CREDENTIALS", "", "", "POST", "/api/auth/login", `{"email":"`+ada+`","password":"`+second+`"}`)
+	p.refuses("INVALID_CREDENTIALS", "", "", "POST", "/api/auth/login", `{"email":"`+bob+`","password":"`+first+`"}`) // erased again
 	again := p.signIn(ada, first)
 	p.refuses("STEP_UP_TOKEN_INVALID", again.Access, out.StepUp, "PUT", "/api/users/me/password", `{"oldPassword":"`+first+`","newPassword":"`+second+`"}`)
 
