@@ -87,15 +87,16 @@ func Save(ctx context.Context, s outbound.Stores, p *principal.Principal) error 
 }
 
 // Revoke makes a change after which something counts no longer, and tells the
-// caches before and after, also when whoever asked for it is gone by then. A
-// change that changed nothing needs no telling. What it refuses with is passed
-// on; it refuses with POST_COMMIT_SIDE_EFFECT_FAILURE when the change stands, and
+// caches before and after, also when whoever asked for it is gone by then. They
+// are told too of what counted no longer before: whoever changed it may have
+// failed afterwards, and told nobody. What change refuses with is passed on;
+// Revoke refuses with POST_COMMIT_SIDE_EFFECT_FAILURE when the change stands, and
 // a cache did not hear of it.
-func Revoke(ctx context.Context, to outbound.Revocations, what outbound.Revocation, change func() (changed bool, err error)) error {
+func Revoke(ctx context.Context, to outbound.Revocations, what outbound.Revocation, change func() (over bool, err error)) error {
 	lasting := context.WithoutCancel(ctx)
 	to.Announce(lasting, what)
-	changed, err := change()
-	if err != nil || !changed {
+	over, err := change()
+	if err != nil || !over {
 		return err
 	}
 	if err := to.Propagate(lasting, what); err != nil {

@@ -25,7 +25,7 @@ type ChangerDeps struct {
 }
 
 // Changer changes accounts. Whose they are, and who must not be found, is said
-// by whoever calls it. What is as it should be is left alone, and nobody is told.
+// by whoever calls it. What is as it should be is left alone.
 type Changer struct{ d ChangerDeps }
 
 // NewChanger returns a Changer.
@@ -36,14 +36,14 @@ func NewChanger(d ChangerDeps) *Changer { return &Changer{d} }
 // stored, with POST_COMMIT_SIDE_EFFECT_FAILURE.
 func (c *Changer) Disable(ctx context.Context, who account.Find) (*principal.Principal, error) {
 	now := c.d.Now()
-	return c.revoke(ctx, account.ButTheLastAdmin(who), who, func(ctx context.Context, s outbound.Stores, p *principal.Principal) (bool, error) {
+	return c.revoke(ctx, account.ButTheLastAdmin(who), who, func(ctx context.Context, s outbound.Stores, p *principal.Principal) error {
 		if !p.Disable() {
-			return false, nil
+			return nil
 		}
 		if err := account.Save(ctx, s, p); err != nil {
-			return false, err
+			return err
 		}
-		return true, endEverything(ctx, s, p.ID(), now)
+		return endEverything(ctx, s, p.ID(), now)
 	})
 }
 
@@ -83,11 +83,11 @@ func (c *Changer) RevokeAdmin(ctx context.Context, who account.Find) (*principal
 }
 
 func (c *Changer) setAdmin(ctx context.Context, load, look account.Find, admin bool) (*principal.Principal, error) {
-	return c.revoke(ctx, load, look, func(ctx context.Context, s outbound.Stores, p *principal.Principal) (bool, error) {
+	return c.revoke(ctx, load, look, func(ctx context.Context, s outbound.Stores, p *principal.Principal) error {
 		if !p.SetAdmin(admin) {
-			return false, nil
+			return nil
 		}
-		return true, account.Save(ctx, s, p)
+		return account.Save(ctx, s, p)
 	})
 }
 
@@ -95,21 +95,19 @@ func (c *Changer) setAdmin(ctx context.Context, load, look account.Find, admin b
 // had counts no longer. Before, it looks who that is, for the caches.
 func (c *Changer) revoke(
 	ctx context.Context, load, look account.Find,
-	change func(ctx context.Context, s outbound.Stores, p *principal.Principal) (changed bool, err error),
+	change func(ctx context.Context, s outbound.Stores, p *principal.Principal) error,
 ) (p *principal.Principal, err error) {
 	who, err := look(ctx, c.d.Work.Single())
 	if err != nil {
 		return nil, err
 	}
-	err = account.Revoke(ctx, c.d.Revocations, outbound.Revocation{Principal: who.ID()}, func() (changed bool, err error) {
-		err = c.d.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
+	err = account.Revoke(ctx, c.d.Revocations, outbound.Revocation{Principal: who.ID()}, func() (bool, error) {
+		return true, c.d.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
 			if p, err = load(ctx, s); err != nil {
 				return err
 			}
-			changed, err = change(ctx, s, p)
-			return err
+			return change(ctx, s, p)
 		})
-		return changed, err
 	})
 	if !account.Stands(err) {
 		return nil, err

@@ -73,18 +73,17 @@ func NewEnder(d EnderDeps) *Ender { return &Ender{d} }
 func (e *Ender) Do(ctx context.Context, cmd inbound.EndSession) (left inbound.Sessions, err error) {
 	now, owner := e.d.Now(), cmd.Caller.PrincipalID
 	what := outbound.Revocation{Principal: owner, Session: cmd.SessionID}
-	err = account.Revoke(ctx, e.d.Revocations, what, func() (ended bool, err error) {
-		err = e.d.Work.Within(ctx, func(ctx context.Context, st outbound.Stores) error {
+	err = account.Revoke(ctx, e.d.Revocations, what, func() (bool, error) {
+		return true, e.d.Work.Within(ctx, func(ctx context.Context, st outbound.Stores) error {
 			if _, err := account.Self(st.Principals.ByID(ctx, owner)); err != nil {
 				return err
 			}
-			if ended, err = end(ctx, st, owner, cmd.SessionID, session.EndedByOwner, now); err != nil {
+			if _, err := end(ctx, st, owner, cmd.SessionID, session.EndedByOwner, now); err != nil {
 				return err
 			}
 			left, err = sessionsOf(ctx, st, cmd.Caller, now)
 			return err
 		})
-		return ended, err
 	})
 	if !account.Stands(err) {
 		return nil, err

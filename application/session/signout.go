@@ -40,12 +40,11 @@ func (s *SignerOut) Do(ctx context.Context, cmd inbound.SignOut) (inbound.Done, 
 		return inbound.Done{}, nil
 	}
 	what := outbound.Revocation{Principal: named.Subject, Session: named.Session}
-	return inbound.Done{}, account.Revoke(ctx, s.d.Revocations, what, func() (ended bool, err error) {
-		err = s.d.Work.Within(ctx, func(ctx context.Context, st outbound.Stores) (err error) {
-			ended, err = end(ctx, st, named.Subject, named.Session, session.SignedOut, now)
+	return inbound.Done{}, account.Revoke(ctx, s.d.Revocations, what, func() (bool, error) {
+		return true, s.d.Work.Within(ctx, func(ctx context.Context, st outbound.Stores) error {
+			_, err := end(ctx, st, named.Subject, named.Session, session.SignedOut, now)
 			return err
 		})
-		return ended, err
 	})
 }
 
