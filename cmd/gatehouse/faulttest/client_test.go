@@ -65,9 +65,7 @@ func (r *replica) ask(method, path, bearer, body string, header ...string) answe
 	if bearer != "" {
 		req.Header.Set("Authorization", "Bearer "+bearer)
 	}
-	// Counts where proxies are trusted: nobody is a second time from there.
-	n := requests.Add(1)
-	req.Header.Set("X-Forwarded-For", netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}).String())
+	req.Header.Set("X-Forwarded-For", somewhere()) // counts where proxies are trusted
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
@@ -152,7 +150,13 @@ func (r *replica) metric(t testing.TB, name string) (v float64) {
 	return 0
 }
 
-var people, requests atomic.Int64
+var people, places atomic.Int64
+
+// somewhere is an address from which nobody has called yet.
+func somewhere() string {
+	n := places.Add(1)
+	return netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}).String()
+}
 
 // newAddress is nobody's yet.
 func newAddress() string { return fmt.Sprintf("person%d@example.com", people.Add(1)) }

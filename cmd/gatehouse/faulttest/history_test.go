@@ -1,7 +1,11 @@
 package faulttest
 
 import (
+	"cmp"
+	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -161,14 +165,28 @@ func (c *cluster) history(t *testing.T, harms []func() error) {
 	}
 	close(over)
 	harm.Wait()
-	if verdict := porcupine.CheckOperationsTimeout(liveness, rec.ops, time.Minute); verdict != porcupine.Ok {
-		t.Errorf("the history is %s", verdict)
+	for _, part := range liveness.Partition(rec.ops) {
+		if verdict := porcupine.CheckOperationsTimeout(liveness, part, time.Minute); verdict != porcupine.Ok {
+			t.Errorf("the history of a session is %s:\n%s", verdict, told(part))
+		}
 	}
 	if rec.count[accepted] == 0 || rec.count[refused] == 0 {
 		t.Error("the history shows nothing")
 	}
 	t.Logf("%d sessions used by two clients each until after their end, over broken connections and restarts of PostgreSQL: "+
 		"%d accepted, %d refused, %d unknown; the history is that of a register", people, rec.count[accepted], rec.count[refused], rec.count[unknown])
+}
+
+// told is a history from shortly before the first end.
+func told(history []porcupine.Operation) string {
+	slices.SortFunc(history, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
+	first := slices.IndexFunc(history, func(op porcupine.Operation) bool { return op.Input.(act).what == end })
+	var b strings.Builder
+	for _, op := range history[max(0, first-3):] {
+		fmt.Fprintf(&b, "client %d, from %s to %s: %s, %s\n", op.ClientId, time.Duration(op.Call), time.Duration(op.Return),
+			[]string{"use", "end"}[op.Input.(act).what], []string{"unknown", "accepted", "refused"}[op.Output.(result)])
+	}
+	return b.String()
 }
 
 // useAndEnd signs somebody in, and lets two clients use the session, one at each

@@ -40,16 +40,19 @@ func TestF24MailsOfTwoReplicasWaitForAServerThatIsDownAndLeaveOnceEach(t *testin
 	c := newCluster(t)
 	c.smtp.cut()
 	n := rounds(40, 400)
-	owed := together(n, func(i int) string {
-		address := newAddress()
-		if a := c.of(i).register(address); !a.ok() {
-			t.Error(a)
-		}
-		if a := c.of(i+1).signIn(address, password); !a.ok() {
-			t.Error(a)
-		}
-		return address
-	})
+	var owed []string
+	for len(owed) < n {
+		owed = append(owed, together(20, func(i int) string {
+			address := newAddress()
+			if a := c.of(i).register(address); !a.ok() {
+				t.Error(a)
+			}
+			if a := c.of(i+1).signIn(address, password); !a.ok() {
+				t.Error(a)
+			}
+			return address
+		})...)
+	}
 	eventually(t, "a delivery fails", func() bool {
 		return c.count(t, "SELECT count(*) FROM outbox WHERE attempts > 0 AND state = 'queued'") > 0
 	})

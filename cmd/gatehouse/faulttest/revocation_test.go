@@ -27,11 +27,16 @@ func (c *cluster) prey(t *testing.T) prey {
 		r.listSessions(acting.AccessToken).must(t)
 		r.listSessions(p.other.AccessToken).must(t)
 	}
-	status := c.a.ask("GET", "/api/auth/status", p.other.AccessToken, "").must(t)
-	var s struct{ SessionID string }
-	must(t, json.Unmarshal([]byte(status.body), &s))
-	p.session = s.SessionID
+	p.session = c.a.sessionOf(t, p.other)
 	return p
+}
+
+func (r *replica) sessionOf(t *testing.T, p pair) string {
+	t.Helper()
+	a := r.ask("GET", "/api/auth/status", p.AccessToken, "").must(t)
+	var s struct{ SessionID string }
+	must(t, json.Unmarshal([]byte(a.body), &s))
+	return s.SessionID
 }
 
 // ways are all that ends the other session.
