@@ -37,7 +37,7 @@ func TestEveryProofThatIsNamedExists(t *testing.T) {
 		}
 	}
 	for id := range strings.FieldsSeq(harmful) {
-		if !regexp.MustCompile(`(?m)^\| `+id+` .*\bTest\w`).Match(page) {
+		if !regexp.MustCompile(`(?m)^\| ` + id + ` .*\bTest\w`).Match(page) {
 			t.Errorf("nothing proves %s", id)
 		}
 	}
