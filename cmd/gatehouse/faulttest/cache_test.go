@@ -126,6 +126,9 @@ func TestF26WhateverBecomesOfTheCacheNobodyNoticesAndNothingIsRevivedOrUnlimited
 			var hunts []hunt
 			for i, at := range c.both() {
 				for name := range ways {
+					if !*long && len(name)%2 == i { // half of them
+						continue
+					}
 					hunts = append(hunts, hunt{name, c.prey(t), at, c.of(i + 1)})
 				}
 			}

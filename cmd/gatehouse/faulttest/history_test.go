@@ -150,7 +150,7 @@ func (c *cluster) history(t *testing.T, harms []func() error) {
 			select {
 			case <-over:
 				return
-			case <-time.After(100 * time.Millisecond):
+			case <-time.After(200 * time.Millisecond):
 			}
 			if err := harms[i%len(harms)](); err != nil {
 				t.Error(err)
