@@ -435,6 +435,13 @@ func (e faultyEntry) Look(ctx context.Context, of throttle.Subject) (throttle.St
 	return e.Entry.Look(ctx, of)
 }
 
+func (e faultyEntry) TurnAway(ctx context.Context, c outbound.Collision) (outbound.Effect, error) {
+	if err := e.f.at("entry.turnAway"); err != nil {
+		return outbound.Effect{}, err
+	}
+	return e.Entry.TurnAway(ctx, c)
+}
+
 type faultyPrincipals struct {
 	outbound.Principals
 	f *faults

@@ -258,7 +258,7 @@ func TestASignInWithoutAPasswordIsAnsweredAsAWrongOneAndToldToTheOwner(t *testin
 	if len(told) != 1 || told[0].To.Typed() != a.email || told[0].Provider != "github" {
 		t.Errorf("told %+v", told)
 	}
-	w.faults.plan("cooldowns.start", broken("DATABASE_FAILURE"))
+	w.faults.plan("entry.turnAway", broken("DATABASE_FAILURE"))
 	w.want(500, "DATABASE_FAILURE", loginOf(a.email, "wrong"))
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"gatehouse/application/attempt"
 	"gatehouse/application/grant"
-	"gatehouse/application/letter"
 	"gatehouse/domain/client"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/notice"
@@ -54,7 +53,7 @@ func (s *SignerIn) try(ctx context.Context, cmd inbound.SignIn) (inbound.SignedI
 	}
 	right, err := prove(ctx, s.d.Attempts, cmd.Password, who)
 	if errors.Is(err, fault.InvalidCredentials) {
-		err = s.refused(ctx, cmd, who, err)
+		err = s.refused(ctx, stores, cmd, who, err)
 	}
 	if err != nil {
 		return inbound.SignedIn{}, err
@@ -76,32 +75,22 @@ func (s *SignerIn) look(ctx context.Context, stores outbound.Stores, cmd inbound
 	return suspect{p, subject, seen}, s.d.Attempts.Allow(seen)
 }
 
-// unsent is the kind of a mail there is not. It has cooldowns nevertheless.
-const unsent notice.Kind = ""
-
 // refused owes a mail to who has no password: it names the ways in which they
-// can sign in. All others cost a cooldown too, of a mail that nobody gets, so
-// that the time taken says nothing (faults F33). It returns why, and what went
-// wrong besides.
-func (s *SignerIn) refused(ctx context.Context, cmd inbound.SignIn, who suspect, why error) error {
-	if !s.d.MailOn {
+// can sign in. It returns why, and what went wrong besides. One statement more
+// than others cost is less than what a hash varies by, so that the time taken
+// says nothing (faults F33).
+func (s *SignerIn) refused(ctx context.Context, stores outbound.Stores, cmd inbound.SignIn, who suspect, why error) error {
+	if !s.d.MailOn || who.of == nil || who.of.HasPassword() {
 		return why
 	}
-	now, kind, noticeID := s.d.Now(), unsent, s.d.NewID()
-	if who.of != nil && !who.of.HasPassword() {
-		kind = notice.IdentityProviderInfo
-	}
-	owing := s.d.Work.Within(ctx, func(ctx context.Context, st outbound.Stores) error {
-		due, err := letter.Cool(ctx, st, kind, who.subject.Account, now, s.d.InfoCooldown)
-		if err != nil || !due || kind == unsent {
-			return err
-		}
-		n := notice.To(who.of, kind, noticeID, cmd.Locale, now).CausedBy(cmd.From)
-		n.Provider = strings.Join(who.of.IdentityProviders(), ", ")
-		return letter.Queue(ctx, st, n)
-	})
-	if owing != nil {
-		return errors.Join(owing, why)
+	now := s.d.Now()
+	n := notice.To(who.of, notice.IdentityProviderInfo, s.d.NewID(), cmd.Locale, now).CausedBy(cmd.From)
+	n.Provider = strings.Join(who.of.IdentityProviders(), ", ")
+	_, err := stores.Entry.TurnAway(ctx, outbound.Collision{Owner: who.of, Alert: &outbound.Mailing{
+		Cooldown: outbound.Cooldown{Kind: n.Kind, Normal: who.subject.Account, Begin: now, Length: s.d.InfoCooldown}, Notice: n,
+	}})
+	if err != nil {
+		return errors.Join(fmt.Errorf("turn away: %w", err), why)
 	}
 	return why
 }
