@@ -17,6 +17,7 @@ import (
 
 	"gatehouse/domain/fault"
 	"gatehouse/domain/limit"
+	"gatehouse/domain/principal"
 	"gatehouse/ports/inbound"
 )
 
@@ -37,7 +38,7 @@ type gate struct {
 type policy struct {
 	Access       access   `json:"access"`
 	OptionalWhen string   `json:"optionalWhen"`
-	Kind         string   `json:"kind"` // decided by the use case; here for the reader
+	Kind         string   `json:"kind"` // user is decided by the use case; here for the reader
 	StepUp       bool     `json:"stepUp"`
 	Self         bool     `json:"self"`
 	Buckets      []string `json:"buckets"`
@@ -55,6 +56,9 @@ const (
 	accessAnonymous access = "anonymous-only" // ALREADY_AUTHENTICATED with a good one
 	accessLogout    access = "logout"         // tokens judged by the use case
 )
+
+// kindGuest is the kind of operations that users are refused.
+const kindGuest = "guest"
 
 // ambient are the faults that can come from everywhere.
 var ambient = []string{string(fault.RouteNotFound), string(fault.MethodNotAllowed), string(fault.InternalError)}
@@ -275,10 +279,13 @@ func (g *gate) withinUserLimit(c echo.Context, s *scene) error {
 }
 
 func (g *gate) inRole(_ echo.Context, s *scene) error {
-	if g.policy.Access != accessAdmin {
-		return nil
+	switch {
+	case g.policy.Access == accessAdmin:
+		return s.caller().RequireAdmin()
+	case g.policy.Kind == kindGuest && !slices.Contains(s.caller().Roles, principal.RoleGuest):
+		return fault.New(fault.GuestIsAlreadyUser)
 	}
-	return s.caller().RequireAdmin()
+	return nil
 }
 
 func (g *gate) steppedUp(_ echo.Context, s *scene) error {

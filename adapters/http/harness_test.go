@@ -96,7 +96,7 @@ var contract = sync.OnceValue(func() (c contractFile) {
 })
 
 // built are the ids of the operations that are served.
-var built = []string{"A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10", "A11", "A12", "P1", "P2", "P3", "P4", "P5", "S1", "S2", "S3", "S4", "U2", "U3", "U4", "U5", "D1", "D2", "G1", "K1", "K2", "W1", "W2", "W3", "R1", "R2", "R3", "R4", "R5", "R6", "R7"}
+var built = []string{"A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10", "A11", "A12", "P1", "P2", "P3", "P4", "P5", "S1", "S2", "S3", "S4", "U2", "U3", "U4", "U5", "D1", "D2", "G1", "G2", "K1", "K2", "W1", "W2", "W3", "R1", "R2", "R3", "R4", "R5", "R6", "R7"}
 
 func endpointOf(t *testing.T, id string) endpoint {
 	t.Helper()
@@ -329,7 +329,10 @@ func (w *world) compose(s setup) adapter.Deps {
 		EnableUser:     administration.NewEnabler(admins),
 		GrantAdmin:     administration.NewGranter(admins),
 		RevokeAdmin:    administration.NewRevoker(admins),
-		CreateGuest:    guest.NewCreator(guest.CreatorDeps{Work: work, Issuer: w.issuer, Locate: locate, NewID: newID, Now: now}),
+		ConvertGuest: registration.NewConverter(registration.ConverterDeps{
+			Work: work, Hasher: hasher, Issuer: w.issuer, Mail: mail, Revocations: revocations, Locate: locate, Now: now, NewID: newID, NewSecret: newSecret,
+		}),
+		CreateGuest: guest.NewCreator(guest.CreatorDeps{Work: work, Issuer: w.issuer, Locate: locate, NewID: newID, Now: now}),
 
 		Buckets: faultyBuckets{memory.NewBuckets(), w.faults}, Words: words(), Traffic: w.traffic, NewID: newID, Now: now,
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Stopping: w.stopping, BaseURL: base, BodyLimit: 64 << 10,

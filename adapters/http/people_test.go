@@ -32,6 +32,11 @@ const (
 	revoking  = "DELETE /api/admins/*"
 )
 
+// converting makes a guest a user.
+func converting(a account, address string) request {
+	return req("POST /api/guests/convert-to-user?locale=fr", `{"email":`+quoted(address)+`,"password":"`+goodPassword+`"}`, bearer(a.access))
+}
+
 // leaving deletes one's own account.
 func leaving(a account) request { return of(a, "DELETE /api/users/me", "") }
 
@@ -67,10 +72,17 @@ func peopleSubjects() map[string]subject {
 			}, op: "principals.byID",
 		},
 		"P3": {fine: func(w *world) request { return leaving(w.proven(w.member("ada@example.com"))) }, op: "principals.byID"},
+		"G2": {fine: func(w *world) request { return converting(w.guest(), "gus@example.com") }, op: "principals.byID"},
 		"U3": on(deleting), "U4": on(disabling), "U5": on(enabling), "D1": on(granting), "D2": on(revoking),
 	}
 	for id, rows := range map[string]map[string]row{
 		"U2": {"INVALID_REQUEST": bad(viewing), "USER_NOT_FOUND": onGuest(viewing)},
+		"G2": {
+			"GUEST_NOT_FOUND":       all["G2"].after(func(w *world) { w.faults.plan("principals.byID", outbound.ErrNotFound) }),
+			"GUEST_IS_ALREADY_USER": func(w *world) answer { return w.send(converting(w.member("ada@example.com"), "x")) },
+			"GUEST_EMAIL_TAKEN":     all["G2"].after(func(w *world) { w.ok(registerAs("GUS@example.com")) }),
+			"HASH_FAILURE":          all["G2"].fails("hash", fault.HashFailure),
+		},
 		"P3": {
 			"DATABASE_ENTITY_NOT_FOUND":   vanishing(all["P3"]),
 			"AT_LEAST_ONE_ADMIN_REQUIRED": func(w *world) answer { return w.send(leaving(w.admin())) },
@@ -362,4 +374,81 @@ func TestADeletionStandsWhateverBecomesOfItsEffects(t *testing.T) {
 		t.Errorf("the ledger holds %v, %v", all, err)
 	}
 	w.want(401, "ACCESS_TOKEN_EXPIRED", leaving(a))
+}
+
+// --- conversion (G2) ---
+
+func TestAGuestBecomesAUserAndStaysSignedIn(t *testing.T) {
+	w := newWorld(t)
+	gus := w.guest()
+	w.clock.advance(time.Minute)
+	a := w.ok(converting(gus, "Gus@Example.com"))
+	user, in := a.json["user"].(map[string]any), w.accountIn(a)
+	if in.id != gus.id || in.session != gus.session || user["email"] != "Gus@Example.com" || user["name"] != "Passer-by" || user["emailVerified"] != false ||
+		!slices.Equal(user["roles"].([]any), []any{"USER"}) || a.cookies()["access_token"].Value != in.access || a.cookies()["refresh_token"].Value != in.refresh {
+		t.Errorf("%s", a.body)
+	}
+	w.want(401, "ACCESS_TOKEN_EXPIRED", req("GET /api/users/me", "", bearer(gus.access)))
+	w.ok(req("GET /api/users/me", "", bearer(in.access)))
+	w.want(409, "GUEST_IS_ALREADY_USER", converting(in, "x"))
+	mail := w.mails(notice.EmailVerification)
+	if len(mail) != 1 || mail[0].To.Typed() != "Gus@Example.com" || mail[0].Locale != "fr" {
+		t.Fatalf("mails %+v", mail)
+	}
+
+	// The answer was lost: the old refresh token brings the same pair (faults §6.3).
+	same := w.ok(req("POST /api/auth/refresh", "", bearer(gus.refresh)))
+	if same.text("accessToken") != in.access || same.text("refreshToken") != in.refresh {
+		t.Error("another pair")
+	}
+	w.ok(confirm(mail[0].Token.Reveal()))
+	w.signIn("gus@example.com", goodPassword)
+}
+
+// Of many conversions of a guest one wins, and of many guests who want an
+// address one gets it (faults F95).
+func TestOneConversionWins(t *testing.T) {
+	w := newWorld(t)
+	gus := w.guest()
+	const n = 8
+	codes := make([]string, n)
+	var all sync.WaitGroup
+	for i := range n {
+		r := converting(gus, "gus"+string(rune('a'+i))+"@example.com")
+		all.Go(func() { codes[i] = w.send(r).code() })
+	}
+	all.Wait()
+	won := 0
+	for _, code := range codes {
+		if code == "" {
+			won++
+		} else if !slices.Contains([]string{"GUEST_IS_ALREADY_USER", "ACCESS_TOKEN_EXPIRED"}, code) {
+			t.Errorf("refused with %s", code)
+		}
+	}
+	if won != 1 {
+		t.Errorf("%d of %d conversions were done", won, n)
+	}
+
+	guests := make([]account, n)
+	for i := range guests {
+		guests[i] = w.guest()
+	}
+	for i, g := range guests {
+		all.Go(func() { codes[i] = w.send(converting(g, "same@example.com")).code() })
+	}
+	all.Wait()
+	slices.Sort(codes)
+	if codes[0] != "" || codes[1] != "GUEST_EMAIL_TAKEN" || codes[n-1] != "GUEST_EMAIL_TAKEN" {
+		t.Errorf("codes %q", codes)
+	}
+}
+
+// The change stands, so the tokens that go with it are handed over.
+func TestAConversionIsAnsweredWhateverBecomesOfItsEffects(t *testing.T) {
+	w := newWorld(t)
+	gus := w.guest()
+	w.faults.plan("propagate", errStorage)
+	a := w.want(500, "POST_COMMIT_SIDE_EFFECT_FAILURE", converting(gus, "gus@example.com"))
+	w.ok(req("GET /api/users/me", "", bearer(a.cookies()["access_token"].Value)))
 }

@@ -61,6 +61,7 @@ type Deps struct {
 	GrantAdmin       inbound.UseCase[inbound.GrantAdmin, inbound.Self]
 	RevokeAdmin      inbound.UseCase[inbound.RevokeAdmin, inbound.Self]
 	CreateGuest      inbound.UseCase[inbound.CreateGuest, inbound.SignedIn]
+	ConvertGuest     inbound.UseCase[inbound.ConvertGuest, inbound.SignedIn]
 	CreateGroup      inbound.UseCase[inbound.CreateGroup, group.Delivered]
 	ListGroups       inbound.UseCase[inbound.ListGroups, inbound.GroupPage]
 	ShowGroup        inbound.UseCase[inbound.ShowGroup, group.Delivered]
@@ -173,7 +174,7 @@ func New(d Deps) (http.Handler, error) {
 		self:           self{d.jar(), d.WhoAmI, d.UpdateSelf, d.DeleteSelf, d.ChangeEmail, d.ChangePassword},
 		users:          users{d.jar(), d.ViewUser, d.DeleteUser, d.DisableUser, d.EnableUser},
 		admins:         admins{d.GrantAdmin, d.RevokeAdmin},
-		guests:         guests{say, d.CreateGuest},
+		guests:         guests{say, d.CreateGuest, d.ConvertGuest},
 		groups:         groups{d.CreateGroup, d.ListGroups, d.ShowGroup, d.UpdateGroup, d.DeleteGroup, d.AddMember, d.RemoveMember},
 		secrets:        secrets{d.RotateKeys, d.RotationStatus},
 		documents:      documents{d.PublicKeys},

@@ -6,6 +6,7 @@ package housekeeping
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"gatehouse/domain/client"
@@ -36,6 +37,7 @@ const (
 type SweeperDeps struct {
 	Work  outbound.UnitOfWork
 	Every time.Duration // between two rounds
+	Idle  time.Duration // of guests, after which they are deleted
 	Now   func() time.Time
 	Log   *slog.Logger
 }
@@ -74,6 +76,13 @@ var others = []chore{
 	}},
 }
 
+// guests come back with no backup: they are over then too (contract §7.7).
+func (w *Sweeper) guests() chore {
+	return chore{"guests", func(ctx context.Context, s outbound.Stores, now time.Time, limit int) (int, error) {
+		return s.Principals.PurgeGuests(ctx, now.Add(-w.d.Idle), limit)
+	}}
+}
+
 // Run sweeps at once and then again and again until ctx ends. Failures are
 // logged, and what they left is removed in the next round.
 func (w *Sweeper) Run(ctx context.Context) {
@@ -81,7 +90,8 @@ func (w *Sweeper) Run(ctx context.Context) {
 	defer soon.Stop()
 	defer round.Stop()
 	w.sweep(ctx, sessions)
-	w.sweep(ctx, others...)
+	all := append(slices.Clone(others), w.guests())
+	w.sweep(ctx, all...)
 	for {
 		select {
 		case <-ctx.Done():
@@ -89,7 +99,7 @@ func (w *Sweeper) Run(ctx context.Context) {
 		case <-soon.C:
 			w.sweep(ctx, sessions)
 		case <-round.C:
-			w.sweep(ctx, others...)
+			w.sweep(ctx, all...)
 		}
 	}
 }

@@ -65,7 +65,7 @@ func (s *store) Single() outbound.Stores {
 	return outbound.Stores{
 		Sessions: sessions{in.Sessions, s}, OneTime: oneTime{in.OneTime, s}, Outbox: outbox{in.Outbox, s},
 		Attempts: attempts{in.Attempts, s}, Cooldowns: cooldowns{in.Cooldowns, s},
-		Devices: devices{in.Devices, s}, Principals: in.Principals, Keys: in.Keys,
+		Devices: devices{in.Devices, s}, Principals: principals{in.Principals, s}, Keys: in.Keys,
 	}
 }
 
@@ -160,6 +160,15 @@ func (t cooldowns) Purge(ctx context.Context, now time.Time, limit int) (int, er
 	return t.s.purge("cooldowns", limit, func() (int, error) { return t.Cooldowns.Purge(ctx, now, limit) })
 }
 
+type principals struct {
+	outbound.Principals
+	s *store
+}
+
+func (t principals) PurgeGuests(ctx context.Context, before time.Time, limit int) (int, error) {
+	return t.s.purge("guests", limit, func() (int, error) { return t.Principals.PurgeGuests(ctx, before, limit) })
+}
+
 type devices struct {
 	outbound.Devices
 	s *store
@@ -177,7 +186,7 @@ func sweeping(t *testing.T, prepare func(*testing.T, *store), test func(*testing
 		s, logs := newStore(), &journal{}
 		prepare(t, s)
 		sweeper := app.NewSweeper(app.SweeperDeps{
-			Work: s, Every: time.Minute, Now: s.now, Log: slog.New(slog.NewTextHandler(logs, nil)),
+			Work: s, Every: time.Minute, Idle: 30 * day, Now: s.now, Log: slog.New(slog.NewTextHandler(logs, nil)),
 		})
 		ctx, stop := context.WithCancel(t.Context())
 		var run sync.WaitGroup
@@ -189,7 +198,7 @@ func sweeping(t *testing.T, prepare func(*testing.T, *store), test func(*testing
 	})
 }
 
-var round = []string{"one-time", "outbox", "attempts", "cooldowns", "devices"}
+var round = []string{"one-time", "outbox", "attempts", "cooldowns", "devices", "guests"}
 
 func TestItSweepsAtOnceAndThenInRounds(t *testing.T) {
 	sweeping(t, func(*testing.T, *store) {}, func(t *testing.T, s *store, _ *journal) {
@@ -218,7 +227,7 @@ func TestItWorksInBatchesUntilOneIsNotFull(t *testing.T) {
 		s.rows["outbox"] = []int{500, 0}
 	}
 	sweeping(t, prepare, func(t *testing.T, s *store, _ *journal) {
-		sameCalls(t, "calls", s.seen(), []string{"sessions", "sessions", "sessions", "one-time", "outbox", "outbox", "attempts", "cooldowns", "devices"})
+		sameCalls(t, "calls", s.seen(), []string{"sessions", "sessions", "sessions", "one-time", "outbox", "outbox", "attempts", "cooldowns", "devices", "guests"})
 	})
 }
 
@@ -246,7 +255,7 @@ func TestStoppingIsNoFailure(t *testing.T) {
 		s.rows["sessions"] = slices.Repeat([]int{500}, 1000)
 		ctx, stop := context.WithCancel(t.Context())
 		stop()
-		app.NewSweeper(app.SweeperDeps{Work: s, Every: time.Minute, Now: time.Now, Log: slog.New(slog.NewTextHandler(logs, nil))}).Run(ctx)
+		app.NewSweeper(app.SweeperDeps{Work: s, Every: time.Minute, Idle: 30 * 24 * time.Hour, Now: time.Now, Log: slog.New(slog.NewTextHandler(logs, nil))}).Run(ctx)
 		if calls := s.seen(); len(calls) > 0 || logs.String() != "" {
 			t.Errorf("after the end: %q, logs %s", calls, logs)
 		}
@@ -257,7 +266,7 @@ func TestBeingStoppedMidwayIsNoFailure(t *testing.T) {
 	s, logs := newStore(), &journal{}
 	ctx, stop := context.WithCancel(t.Context())
 	s.onCall = stop // the memory store refuses whoever has gone
-	app.NewSweeper(app.SweeperDeps{Work: s, Every: time.Minute, Now: time.Now, Log: slog.New(slog.NewTextHandler(logs, nil))}).Run(ctx)
+	app.NewSweeper(app.SweeperDeps{Work: s, Every: time.Minute, Idle: 30 * 24 * time.Hour, Now: time.Now, Log: slog.New(slog.NewTextHandler(logs, nil))}).Run(ctx)
 	if calls := s.seen(); len(calls) != 1 || logs.String() != "" {
 		t.Errorf("calls %q, logs %s", calls, logs)
 	}
@@ -390,4 +399,30 @@ func check(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestGuestsGoWhenTheyHaveBeenIdleForLong(t *testing.T) {
+	prepare := func(t *testing.T, s *store) {
+		t.Helper()
+		for id, active := range map[principal.ID]time.Duration{"idle": 0, "active": time.Hour} {
+			if err := s.Single().Principals.Add(t.Context(), principal.NewGuest(id, "Gus", time.Now().Add(active))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	sweeping(t, prepare, func(t *testing.T, s *store, _ *journal) {
+		there := func(id principal.ID) bool {
+			_, err := s.Single().Principals.ByID(t.Context(), id)
+			return err == nil
+		}
+		start := s.now()
+		s.sleepUntil(start.Add(30 * day))
+		if !there("idle") || !there("active") {
+			t.Error("a guest is gone too early")
+		}
+		s.sleepUntil(start.Add(30*day + 2*time.Minute))
+		if there("idle") || !there("active") {
+			t.Errorf("idle: %t, active: %t", there("idle"), there("active"))
+		}
+	})
 }

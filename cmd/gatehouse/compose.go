@@ -381,6 +381,10 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		DeleteUser:  command(a, apperasure.NewAccountDeleter(s.erasing(p.work))),
 		GrantAdmin:  command(a, appadministration.NewGranter(admins)),
 		RevokeAdmin: command(a, appadministration.NewRevoker(admins)),
+		ConvertGuest: command(a, appregistration.NewConverter(appregistration.ConverterDeps{
+			Work: p.work, Hasher: p.hasher, Policy: cfg.passwordPolicy(), Issuer: p.issuer, Mail: mail, Revocations: revocations,
+			Locate: s.atlas.Locate, Now: now, NewID: newID, NewSecret: newSecret,
+		})),
 		CreateGuest: command(a, appguest.NewCreator(appguest.CreatorDeps{
 			Work: p.work, Issuer: p.issuer, Locate: s.atlas.Locate, NewID: newID, Now: now,
 		})),

@@ -122,7 +122,7 @@ func (s *service) assemble(ctx context.Context, words httpadapter.Words, hasher 
 	watchDatabase(s.metrics, s.db)
 	watchCache(s.metrics, s.shared.cache)
 	s.hasher = h
-	s.sweeper = apphousekeeping.NewSweeper(apphousekeeping.SweeperDeps{Work: s.work, Every: 10 * time.Minute, Now: now, Log: s.log})
+	s.sweeper = apphousekeeping.NewSweeper(apphousekeeping.SweeperDeps{Work: s.work, Every: 10 * time.Minute, Idle: s.cfg.Guests.IdleTTL, Now: now, Log: s.log})
 	s.worker = newWorker(s.foundation)
 	watchKeys(s.metrics, s.ring)
 	work := s.work

@@ -1,6 +1,9 @@
 package inbound
 
-import "gatehouse/domain/principal"
+import (
+	"gatehouse/domain/password"
+	"gatehouse/domain/principal"
+)
 
 // ViewUser asks what others may know of a user (contract U2). It is refused
 // with USER_NOT_FOUND, guests alike.
@@ -78,3 +81,18 @@ type ReconcileErasures struct{ Operator }
 
 // Reconciled is the answer to [ReconcileErasures].
 type Reconciled struct{ Erased int } // who were back
+
+// ConvertGuest asks to make the calling guest a user with a password (contract
+// G2): the same id, name and sessions. Access tokens go stale, and the calling
+// session gets a new pair; the device that is stated replaces the stored one. Of
+// any number of calls at once one converts.
+//
+// It is refused with INVALID_REQUEST on email and password, GUEST_NOT_FOUND,
+// GUEST_IS_ALREADY_USER, GUEST_EMAIL_TAKEN, ACCESS_TOKEN_EXPIRED (the session
+// ended meanwhile), HASH_FAILURE, TOKEN_CREATION_FAILURE or
+// POST_COMMIT_SIDE_EFFECT_FAILURE (the change stands, and is answered).
+type ConvertGuest struct {
+	Context  // From.Device: members left empty keep their stored value
+	Email    string
+	Password password.Plain
+}

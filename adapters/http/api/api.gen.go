@@ -320,6 +320,18 @@ type ChangePasswordRequest struct {
 // Code The stable name of a problem
 type Code string
 
+// ConvertGuestRequest defines model for ConvertGuestRequest.
+type ConvertGuestRequest struct {
+	// Email One address without display name
+	//
+	// Example: ada@example.com
+	Email string `json:"email"`
+
+	// Password The password to be
+	Password password.Plain      `json:"password"`
+	Session  *SessionInfoRequest `json:"session,omitempty"`
+}
+
 // Cooldown defines model for Cooldown.
 type Cooldown struct {
 	// Remaining Seconds, rounded up; 0 when no cooldown runs
@@ -878,6 +890,12 @@ type UpdateGroupParams struct {
 	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
 }
 
+// ConvertGuestParams defines parameters for ConvertGuest.
+type ConvertGuestParams struct {
+	// Locale Language of messages and mails. Absent, the best match of `Accept-Language` counts
+	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
+}
+
 // ChangeEmailParams defines parameters for ChangeEmail.
 type ChangeEmailParams struct {
 	// Locale Language of messages and mails. Absent, the best match of `Accept-Language` counts
@@ -925,6 +943,9 @@ type UpdateGroupJSONRequestBody = UpdateGroupRequest
 
 // CreateGuestJSONRequestBody defines body for CreateGuest for application/json ContentType.
 type CreateGuestJSONRequestBody = CreateGuestRequest
+
+// ConvertGuestJSONRequestBody defines body for ConvertGuest for application/json ContentType.
+type ConvertGuestJSONRequestBody = ConvertGuestRequest
 
 // UpdateSelfJSONRequestBody defines body for UpdateSelf for application/json ContentType.
 type UpdateSelfJSONRequestBody = UpdatePrincipalRequest
@@ -1009,6 +1030,9 @@ type ServerInterface interface {
 	// CreateGuest Create guest
 	// (POST /api/guests)
 	CreateGuest(ctx echo.Context) error
+	// ConvertGuest Convert guest to user
+	// (POST /api/guests/convert-to-user)
+	ConvertGuest(ctx echo.Context, params ConvertGuestParams) error
 	// GetOpenapi OpenAPI 3.0.3 document
 	// (GET /api/openapi)
 	GetOpenapi(ctx echo.Context) error
@@ -1489,6 +1513,24 @@ func (w *ServerInterfaceWrapper) CreateGuest(ctx echo.Context) error {
 	return err
 }
 
+// ConvertGuest converts echo context to params.
+func (w *ServerInterfaceWrapper) ConvertGuest(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ConvertGuestParams
+	// ------------- Optional query parameter "locale" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "locale", ctx.QueryParams(), &params.Locale, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter locale: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ConvertGuest(ctx, params)
+	return err
+}
+
 // GetOpenapi converts echo context to params.
 func (w *ServerInterfaceWrapper) GetOpenapi(ctx echo.Context) error {
 	var err error
@@ -1774,6 +1816,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/groups/:key", wrapper.GetGroup, options.OperationMiddlewares["getGroup"]...)
 	router.PUT(options.BaseURL+"/api/groups/:key", wrapper.UpdateGroup, options.OperationMiddlewares["updateGroup"]...)
 	router.POST(options.BaseURL+"/api/guests", wrapper.CreateGuest, options.OperationMiddlewares["createGuest"]...)
+	router.POST(options.BaseURL+"/api/guests/convert-to-user", wrapper.ConvertGuest, options.OperationMiddlewares["convertGuest"]...)
 	router.GET(options.BaseURL+"/api/openapi", wrapper.GetOpenapi, options.OperationMiddlewares["getOpenapi"]...)
 	router.POST(options.BaseURL+"/api/security/secrets/rotate-keys", wrapper.RotateKeys, options.OperationMiddlewares["rotateKeys"]...)
 	router.GET(options.BaseURL+"/api/security/secrets/rotate-keys/status", wrapper.GetRotationStatus, options.OperationMiddlewares["getRotationStatus"]...)
@@ -2308,6 +2351,29 @@ func (response CreateGuest200JSONResponse) VisitCreateGuestResponse(w http.Respo
 	return err
 }
 
+type ConvertGuestRequestObject struct {
+	Params ConvertGuestParams
+	Body   *ConvertGuestJSONRequestBody
+}
+
+type ConvertGuestResponseObject interface {
+	VisitConvertGuestResponse(w http.ResponseWriter) error
+}
+
+type ConvertGuest200JSONResponse GuestResponse
+
+func (response ConvertGuest200JSONResponse) VisitConvertGuestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetOpenapiRequestObject struct {
 }
 
@@ -2748,6 +2814,9 @@ type StrictServerInterface interface {
 	// CreateGuest Create guest
 	// (POST /api/guests)
 	CreateGuest(ctx context.Context, request CreateGuestRequestObject) (CreateGuestResponseObject, error)
+	// ConvertGuest Convert guest to user
+	// (POST /api/guests/convert-to-user)
+	ConvertGuest(ctx context.Context, request ConvertGuestRequestObject) (ConvertGuestResponseObject, error)
 	// GetOpenapi OpenAPI 3.0.3 document
 	// (GET /api/openapi)
 	GetOpenapi(ctx context.Context, request GetOpenapiRequestObject) (GetOpenapiResponseObject, error)
@@ -3613,6 +3682,54 @@ func (sh *strictHandler) CreateGuest(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(CreateGuestResponseObject); ok {
 		return validResponse.VisitCreateGuestResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ConvertGuest operation middleware
+func (sh *strictHandler) ConvertGuest(ctx echo.Context, params ConvertGuestParams) error {
+	var request ConvertGuestRequestObject
+
+	request.Params = params
+
+	var body ConvertGuestJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ConvertGuest(ctx.Request().Context(), request.(ConvertGuestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConvertGuest")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ConvertGuestResponseObject); ok {
+		return validResponse.VisitConvertGuestResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -261,6 +261,7 @@ func TestGateAsksWhatTheContractAsks(t *testing.T) {
 		"optional": {Access: "optional"},
 		"any":      {Access: "required"},
 		"user":     {Access: "required", Kind: "user"},
+		"guest":    {Access: "required", Kind: "guest"},
 		"admin":    {Access: "admin"},
 	}
 	eachBuilt(t, func(t *testing.T, op operation, e endpoint) {
