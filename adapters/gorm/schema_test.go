@@ -48,8 +48,9 @@ func read(t *testing.T, dialect, name string) string {
 
 var named = regexp.MustCompile(`(?m)^(?:    ([a-z_]+) (?:text|blob|bytea|integer|bigint|boolean|timestamptz|date)|(CREATE|DROP|ALTER) .*)`)
 
-// room is how PostgreSQL keeps rows, which SQLite does in its own way.
-var room = regexp.MustCompile(`ALTER TABLE \w+ (SET|RESET) \(fillfactor`)
+// own is how PostgreSQL keeps rows and ties them, which SQLite does in its own
+// way.
+var own = regexp.MustCompile(`ALTER TABLE \w+( (SET|RESET) \(fillfactor| DROP CONSTRAINT|$)`)
 
 // names are the columns and the other statements, in order.
 func names(sql string) (out []string) {
@@ -57,7 +58,7 @@ func names(sql string) (out []string) {
 		switch {
 		case m[1] != "":
 			out = append(out, m[1])
-		case !room.MatchString(m[0]):
+		case !own.MatchString(m[0]):
 			out = append(out, strings.Replace(m[0], "UNLOGGED ", "", 1)) // which SQLite does not have
 		}
 	}

@@ -181,35 +181,36 @@ func (t sessions) Rotate(ctx context.Context, r session.Rotation) (done bool, er
 	return done && err == nil, err
 }
 
-// rotateAtOnce locks the principal first, as everybody does, lest somebody who
-// ends its sessions waits for us while we wait for them. Each part sees rows
-// as they were when the statement began, but checks again what it waited for.
+// rotateAtOnce writes to the principal first, as everybody does, lest somebody
+// who ends its sessions waits for us while we wait for them; and only if there
+// is something to rotate. Each part sees rows as they were when the statement
+// began, but checks again what it waited for.
 func (c *conn) rotateAtOnce(ctx context.Context, r rotation) (bool, error) {
+	now := at(r.At)
 	n, err := c.count(ctx, "rotate refresh token", `
-WITH p AS MATERIALIZED (
-	SELECT id FROM principals WHERE id = ? FOR NO KEY UPDATE
+WITH p AS (
+	UPDATE principals SET last_active = GREATEST(last_active, ?)
+	WHERE id = ? AND EXISTS (
+		SELECT FROM sessions s WHERE s.id = ? AND s.principal_id = principals.id AND `+current+`
+	) RETURNING id
 ), s AS (
-	UPDATE sessions SET refresh_jti = ?, last_active = ?, expires_at = ?,
+	UPDATE sessions s SET refresh_jti = ?, last_active = ?, expires_at = ?,
 		browser = COALESCE(?, browser), os = COALESCE(?, os), origin = ?
-	FROM p
-	WHERE sessions.id = ? AND sessions.principal_id = p.id AND refresh_jti = ?
-		AND ended_at IS NULL AND expires_at > ? AND absolute_until > ?
-	RETURNING sessions.id, sessions.principal_id
+	FROM p WHERE s.id = ? AND s.principal_id = p.id AND `+current+`
+	RETURNING s.id
 ), g AS (
 	INSERT INTO refresh_grace (session_id, presented, rotated_at, until, pair)
 	SELECT id, ?::text, ?::timestamptz, ?::timestamptz, ?::bytea FROM s
-), a AS (
-	UPDATE principals SET last_active = ? FROM s
-	WHERE principals.id = s.principal_id AND principals.last_active < ?
 )
 SELECT count(*) FROM s`,
-		string(r.PrincipalID),
-		r.Next, at(r.At), at(r.ExpiresAt), r.browser, r.os, r.origin,
-		string(r.SessionID), r.Presented, at(r.At), at(r.At),
-		r.Presented, at(r.At), at(r.GraceUntil), r.pair,
-		at(r.At), at(r.At))
+		now, string(r.PrincipalID), string(r.SessionID), r.Presented, now, now,
+		r.Next, now, at(r.ExpiresAt), r.browser, r.os, r.origin, string(r.SessionID), r.Presented, now, now,
+		r.Presented, now, at(r.GraceUntil), r.pair)
 	return n == 1, err
 }
+
+// current is a session s that is live and may be refreshed with a token.
+const current = "s.refresh_jti = ? AND s.ended_at IS NULL AND s.expires_at > ? AND s.absolute_until > ?"
 
 func (c *conn) rotateInSteps(ctx context.Context, r rotation) (bool, error) {
 	const op = "rotate refresh token"

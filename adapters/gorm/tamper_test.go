@@ -3,6 +3,7 @@ package gorm_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -190,7 +191,7 @@ func TestDeletingAPrincipalTakesItsRowsAndKeys(t *testing.T) {
 			}
 			_, err = db.ExecContext(ctx, "DELETE FROM principals WHERE id = 'u1'")
 			must(t, err)
-			for _, table := range []string{"identities", "sessions", "refresh_grace", "one_time", "devices"} {
+			for _, table := range []string{"identities", "sessions", "one_time", "devices"} {
 				var left int
 				must(t, db.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&left))
 				if left != 0 {
@@ -198,6 +199,9 @@ func TestDeletingAPrincipalTakesItsRowsAndKeys(t *testing.T) {
 				}
 			}
 		})
+		if err := openPair(t.Context(), st.Single()); !errors.Is(err, outbound.ErrNotFound) {
+			t.Errorf("the pair of a session that went with its principal: %v", err)
+		}
 		all, err := st.Single().Outbox.Claim(t.Context(), "me", now, now.Add(time.Minute), 9)
 		must(t, err)
 		if len(all) != 2 || fault.CodeOf(all[0].Broken) != fault.DatabaseEncryptionFailure || all[1].Broken != nil {

@@ -130,7 +130,7 @@ func TestWhatIsRememberedIsWhatOthersRead(t *testing.T) {
 		}
 		k := rapid.SampledFrom([]token.Kind{token.Access, token.Refresh, token.StepUp, "else"}).Draw(t, "kind")
 		remembered, ok := a.verdictOf(k, c)
-		payload, err := json.Marshal(a.claim(k, remembered.claims))
+		payload, err := json.Marshal(a.payload(k, remembered.claims))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -52,7 +52,7 @@ func (t *Tokens) mint(k token.Kind, c token.Claims) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("claims of a token of kind %q are incomplete", k)
 	}
-	payload, err := json.Marshal(t.claim(k, v.claims))
+	payload, err := json.Marshal(t.payload(k, v.claims))
 	if err != nil {
 		return "", fmt.Errorf("encode claims: %w", err)
 	}
@@ -100,26 +100,44 @@ func (t *Tokens) verdictOf(k token.Kind, c token.Claims) (verdict, bool) {
 
 func second(t time.Time) time.Time { return time.Unix(t.Unix(), 0).UTC() }
 
-// claim names what c says.
-func (t *Tokens) claim(k token.Kind, c token.Claims) map[string]any {
-	m := map[string]any{
-		issuer: t.issuer, audience: t.audienceOf(k), tokenID: c.ID,
-		issuedAt: c.IssuedAt.Unix(), notBefore: c.IssuedAt.Unix(), expiresAt: c.ExpiresAt.Unix(),
-	}
-	if k != token.Session {
-		m[subject], m[sessionID] = c.Subject, c.Session
+// payload is what a token can say, in the order of the names. What does not
+// belong to its kind is absent.
+type payload struct {
+	ACR       string   `json:"acr,omitempty"`
+	AMR       []string `json:"amr,omitzero"`
+	Audience  string   `json:"aud"`
+	AuthTime  *int64   `json:"auth_time,omitempty"`
+	Browser   *string  `json:"browser,omitempty"`
+	ExpiresAt int64    `json:"exp"`
+	Gen       *int     `json:"gen,omitempty"`
+	Groups    []string `json:"groups,omitzero"`
+	IssuedAt  int64    `json:"iat"`
+	Issuer    string   `json:"iss"`
+	ID        string   `json:"jti"`
+	Locale    string   `json:"locale,omitempty"`
+	NotBefore int64    `json:"nbf"`
+	OS        *string  `json:"os,omitempty"`
+	Roles     []string `json:"roles,omitzero"`
+	Session   string   `json:"sid,omitempty"`
+	Subject   string   `json:"sub,omitempty"`
+}
+
+// payload names what c says, which is what [Tokens.verdictOf] let through.
+func (t *Tokens) payload(k token.Kind, c token.Claims) payload {
+	p := payload{
+		Issuer: t.issuer, Audience: t.audienceOf(k), ID: c.ID, Subject: string(c.Subject), Session: string(c.Session),
+		IssuedAt: c.IssuedAt.Unix(), NotBefore: c.IssuedAt.Unix(), ExpiresAt: c.ExpiresAt.Unix(),
+		Roles: c.Roles, Groups: c.Groups, AMR: c.AMR, ACR: c.ACR, Locale: c.Locale,
 	}
 	switch k {
 	case token.Access:
-		m[roles], m[groups], m[amr] = c.Roles, c.Groups, c.AMR
-		m[acr], m[authTime], m[gen] = c.ACR, c.AuthTime.Unix(), c.Gen
-	case token.StepUp:
-		m[amr] = c.AMR
+		since := c.AuthTime.Unix()
+		p.AuthTime, p.Gen = &since, &c.Gen
 	case token.Session:
-		m[browser], m[system], m[locale] = c.Browser, c.OS, c.Locale
-	case token.Refresh:
+		p.Browser, p.OS = &c.Browser, &c.OS
+	case token.Refresh, token.StepUp:
 	}
-	return m
+	return p
 }
 
 // list makes an absent list an empty one.

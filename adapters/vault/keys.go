@@ -120,23 +120,28 @@ func (v *Vault) openFor(k outbound.DataKey, sealed []byte) (dataKey, error) {
 	return dataKey{}, errBroken
 }
 
-// dataKey is a data key, unwrapped.
+// dataKey is a data key, unwrapped. All that is derived from it begins with the
+// same step of HKDF (RFC 5869 §2.2), whose result is its root.
 type dataKey struct {
-	id     id
-	secret []byte
+	id           id
+	secret, root []byte
 }
 
 func newDataKey(secret []byte) (dataKey, error) {
-	name, err := derive(secret, "gatehouse/data-key/id/v1", len(id{}))
+	root, err := hkdf.Extract(sha256.New, secret, nil)
 	if err != nil {
 		return dataKey{}, err
 	}
-	return dataKey{id: id(name), secret: secret}, nil
+	name, err := hkdf.Expand(sha256.New, root, "gatehouse/data-key/id/v1", len(id{}))
+	if err != nil {
+		return dataKey{}, err
+	}
+	return dataKey{id: id(name), secret: secret, root: root}, nil
 }
 
 // field returns the cipher of a field.
 func (d dataKey) field(f outbound.Field) (cipher.AEAD, error) {
-	secret, err := derive(d.secret, "gatehouse/field/v1/"+f.Table+"."+f.Column, keySize)
+	secret, err := hkdf.Expand(sha256.New, d.root, "gatehouse/field/v1/"+f.Table+"."+f.Column, keySize)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,16 +16,25 @@ import (
 // Where the memory limit of a control group stands: version 2, version 1.
 var memoryLimits = []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}
 
+// garbage is how many percent of the memory in use may become garbage before it
+// is collected. Requests leave nothing behind, so little is in use, and with Go's
+// 100 the collector takes an eighth of the time that a refresh takes.
+const garbage = 200
+
 // limitMemory keeps the garbage collector below nine tenths of the container's
-// memory, unless GOMEMLIMIT says what to do.
+// memory, and from collecting all the time. GOMEMLIMIT and GOGC count more.
 func limitMemory(environ []string) {
-	for _, v := range environ {
-		if value, ok := strings.CutPrefix(v, "GOMEMLIMIT="); ok && value != "" {
-			return
-		}
+	set := func(name string) bool {
+		return slices.ContainsFunc(environ, func(v string) bool {
+			value, ok := strings.CutPrefix(v, name+"=")
+			return ok && value != ""
+		})
 	}
-	if limit := containerMemory(); limit > 0 {
+	if limit := containerMemory(); limit > 0 && !set("GOMEMLIMIT") {
 		debug.SetMemoryLimit(limit / 10 * 9)
+	}
+	if !set("GOGC") {
+		debug.SetGCPercent(garbage)
 	}
 }
 
