@@ -69,7 +69,7 @@ func NewBuckets(db *DB, cfg BucketsConfig) *Buckets {
 		cfg.Patience = patience
 	}
 	return &Buckets{
-		c: &conn{write: db.write, read: db.read, postgres: true}, cfg: cfg, wake: make(chan struct{}, 1),
+		c: db.single(), cfg: cfg, wake: make(chan struct{}, 1),
 		known: limit.NewTable(maxBuckets), owed: map[string]time.Duration{},
 	}
 }

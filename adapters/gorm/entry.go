@@ -189,8 +189,8 @@ WITH p AS MATERIALIZED (
 	WHERE (d.added AND (EXISTS (SELECT FROM devices e WHERE e.principal_id = p.id)
 			OR p.xmin <> (SELECT xmin FROM principals e WHERE e.id = p.id))
 		OR EXISTS (SELECT FROM devices e WHERE e.principal_id = p.id AND e.key = ? AND e.last_seen < ?))
-		AND NOT EXISTS (SELECT FROM devices e WHERE e.principal_id = p.id AND e.key IN ? AND e.last_seen >= ?)`,
-			device, at(in.Since), blobs(known), at(in.Since))
+		AND NOT EXISTS (SELECT FROM devices e WHERE e.principal_id = p.id AND e.key = ANY (?::bytea[]) AND e.last_seen >= ?)`,
+			device, at(in.Since), known, at(in.Since))
 	}
 	return q, nil
 }

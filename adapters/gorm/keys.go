@@ -28,7 +28,7 @@ type keys struct{ *conn }
 // Keys returns the store of keys, which needs no vault: the vault is made of
 // what it holds.
 func (db *DB) Keys() outbound.Keys {
-	return keys{&conn{write: db.write, read: db.read, postgres: db.postgres}}
+	return keys{db.single()}
 }
 
 func (t keys) All(ctx context.Context) ([]key.Wrapped, error) {

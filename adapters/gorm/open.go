@@ -41,13 +41,25 @@ type Config struct {
 type DB struct {
 	write, read *gorm.DB // the same on PostgreSQL
 	postgres    bool
-	direct      string   // URL of PostgreSQL, past any pooler
-	lock        *os.File // of the folder of an SQLite file
+	direct      string                                              // URL of PostgreSQL, past any pooler
+	lock        *os.File                                            // of the folder of an SQLite file
+	onScan      func(ctx context.Context, query string, args []any) // what goes past GORM; nil for nobody
 }
 
 // Open connects to the database. It fails when there is none, when another
 // process has the SQLite file, or when that file is damaged.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
+	db, err := openAny(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if told := cfg.OnStatement; told != nil {
+		db.onScan = func(ctx context.Context, _ string, _ []any) { told(ctx) }
+	}
+	return db, nil
+}
+
+func openAny(ctx context.Context, cfg Config) (*DB, error) {
 	scheme, path, _ := strings.Cut(cfg.URL, "://")
 	switch scheme {
 	case "postgres", "postgresql":
@@ -60,6 +72,11 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		return db, nil
 	}
 	return nil, errors.New("the URL of the database is neither postgres:// nor sqlite://") // it may hold a password
+}
+
+// single are statements of no transaction, which seal nothing.
+func (db *DB) single() *conn {
+	return &conn{write: db.write, read: db.read, postgres: db.postgres, onScan: db.onScan}
 }
 
 func wrap(d gorm.Dialector, cfg Config) (*gorm.DB, error) {

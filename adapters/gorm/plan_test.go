@@ -424,14 +424,16 @@ func statements(t *testing.T, db *DB, call func(context.Context)) (out []stateme
 	type key struct{}
 	ctx := context.WithValue(t.Context(), key{}, true)
 	var mu sync.Mutex
-	note := func(tx *gorm.DB) {
+	scanned := func(ctx context.Context, query string, args []any) {
 		mu.Lock()
 		defer mu.Unlock()
-		q := statement{tx.Statement.SQL.String(), tx.Statement.Vars}
-		if tx.Statement.Context.Value(key{}) != nil && !slices.ContainsFunc(out, func(o statement) bool { return o.sql == q.sql }) {
+		q := statement{query, args}
+		if ctx.Value(key{}) != nil && !slices.ContainsFunc(out, func(o statement) bool { return o.sql == q.sql }) {
 			out = append(out, q)
 		}
 	}
+	db.onScan = scanned
+	note := func(tx *gorm.DB) { scanned(tx.Statement.Context, tx.Statement.SQL.String(), tx.Statement.Vars) }
 	for _, g := range []*gorm.DB{db.read, db.write} {
 		on := g.Callback()
 		must(t, errors.Join(

@@ -187,7 +187,7 @@ func (t sessions) Rotate(ctx context.Context, r session.Rotation) (done bool, er
 // began, but checks again what it waited for.
 func (c *conn) rotateAtOnce(ctx context.Context, r rotation) (bool, error) {
 	now := at(r.At)
-	n, err := c.count(ctx, "rotate refresh token", `
+	won, err := returning[number](ctx, c, "rotate refresh token", `
 WITH p AS (
 	UPDATE principals SET last_active = GREATEST(last_active, ?)
 	WHERE id = ? AND EXISTS (
@@ -198,15 +198,14 @@ WITH p AS (
 		browser = COALESCE(?, browser), os = COALESCE(?, os), origin = ?
 	FROM p WHERE s.id = ? AND s.principal_id = p.id AND `+current+`
 	RETURNING s.id
-), g AS (
-	INSERT INTO refresh_grace (session_id, presented, rotated_at, until, pair)
-	SELECT id, ?::text, ?::timestamptz, ?::timestamptz, ?::bytea FROM s
 )
-SELECT count(*) FROM s`,
+INSERT INTO refresh_grace (session_id, presented, rotated_at, until, pair)
+SELECT id, ?::text, ?::timestamptz, ?::timestamptz, ?::bytea FROM s
+RETURNING 1`,
 		now, string(r.PrincipalID), string(r.SessionID), r.Presented, now, now,
 		r.Next, now, at(r.ExpiresAt), r.browser, r.os, r.origin, string(r.SessionID), r.Presented, now, now,
 		r.Presented, now, at(r.GraceUntil), r.pair)
-	return n == 1, err
+	return len(won) == 1, err
 }
 
 // current is a session s that is live and may be refreshed with a token.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,13 +68,16 @@ func (st *Store) View(ctx context.Context, fn func(context.Context, outbound.Sto
 
 // Single implements [outbound.UnitOfWork].
 func (st *Store) Single() outbound.Stores {
-	return stores(&conn{
-		write: st.db.write, read: st.db.read, postgres: st.db.postgres, safe: &safe{vault: st.vault},
-	})
+	c := st.db.single()
+	c.safe = &safe{vault: st.vault}
+	return stores(c)
 }
 
 func (st *Store) inside(tx *gorm.DB, lock bool) *conn {
-	return &conn{write: tx, read: tx, postgres: st.db.postgres, inside: true, lock: lock, safe: &safe{vault: st.vault}}
+	return &conn{
+		write: tx, read: tx, postgres: st.db.postgres, inside: true, lock: lock,
+		onScan: st.db.onScan, safe: &safe{vault: st.vault},
+	}
 }
 
 func stores(c *conn) outbound.Stores {
@@ -88,8 +92,9 @@ func stores(c *conn) outbound.Stores {
 type conn struct {
 	write, read *gorm.DB // the same inside a transaction
 	postgres    bool
-	inside      bool // of a transaction
-	lock        bool // rows that are read: SQLite has one writer at a time anyway
+	inside      bool                                                // of a transaction
+	lock        bool                                                // rows that are read: SQLite has one writer at a time anyway
+	onScan      func(ctx context.Context, query string, args []any) // see DB
 	*safe
 }
 
@@ -223,29 +228,35 @@ func rowsOf[T any](ctx context.Context, c *conn, db *gorm.DB, op, query string, 
 	_, quick := any(new(T)).(fielded)
 	err = c.attempt(ctx, op, func(ctx context.Context) error {
 		rows = nil
-		q := db.WithContext(ctx).Raw(query, values(args)...)
 		if quick {
-			found, err := scan[T](q)
+			found, err := scan[T](ctx, c, db, query, args)
 			rows = found
 			return err
 		}
-		return q.Find(&rows).Error
+		return db.WithContext(ctx).Raw(query, values(args)...).Find(&rows).Error
 	})
 	return rows, err
 }
 
 // fielded are rows that say where their columns go, in the order in which they
-// are asked for. GORM asks each row by reflection, which takes longer than
-// everything else about a statement: too long where requests wait.
+// are asked for. GORM asks each row by reflection and reads each statement anew,
+// which takes longer than everything else about it: too long where requests
+// wait. So these go past it; they cannot have lists for arguments.
 type fielded interface{ fields() []any }
 
-func scan[T any](q *gorm.DB) (all []T, err error) {
-	rows, err := q.Rows()
+func scan[T any](ctx context.Context, c *conn, db *gorm.DB, query string, args []any) (all []T, err error) {
+	if c.postgres {
+		query = numbered(query)
+	}
+	if c.onScan != nil {
+		c.onScan(ctx, query, args)
+	}
+	rows, err := db.Statement.ConnPool.QueryContext(ctx, query, args...)
 	if err != nil {
-		return nil, err
+		return nil, translated(db, err)
 	}
 	defer func() {
-		err = errors.Join(err, translated(q, rows.Err()), rows.Close())
+		err = errors.Join(err, translated(db, rows.Err()), rows.Close())
 	}()
 	for rows.Next() {
 		var row T
@@ -257,10 +268,23 @@ func scan[T any](q *gorm.DB) (all []T, err error) {
 	return all, nil
 }
 
+// numbered writes placeholders as PostgreSQL has them.
+func numbered(query string) string {
+	b := make([]byte, 0, len(query)+64)
+	for n := 1; ; n++ {
+		before, after, found := strings.Cut(query, "?")
+		if b = append(b, before...); !found {
+			return string(b)
+		}
+		b = strconv.AppendInt(append(b, '$'), int64(n), 10)
+		query = after
+	}
+}
+
 // translated names what GORM has a name for, as it does by itself where it
 // sees the error.
-func translated(q *gorm.DB, err error) error {
-	if t, ok := q.Dialector.(gorm.ErrorTranslator); ok && err != nil {
+func translated(db *gorm.DB, err error) error {
+	if t, ok := db.Dialector.(gorm.ErrorTranslator); ok && err != nil {
 		return t.Translate(err)
 	}
 	return err
