@@ -88,6 +88,13 @@ func TestEffectsAreThoseOfTheMatrix(t *testing.T) {
 		{"S4", func(w *world, a, _ account) answer {
 			return w.send(req("DELETE /api/users/me/sessions", "", bearer(a.access)))
 		}, "", "other link, own link, reset", nil, ""},
+		{"R5", func(w *world, a, _ account) answer {
+			r := w.joining(a)
+			w.ok(r)
+			return w.send(r.but(by("DELETE"), to("/api/groups/staff")))
+		}, "a b", all, nil, ""},
+		{"R6", func(w *world, a, _ account) answer { return w.send(w.joining(a)) }, "a b", all, nil, ""},
+		{"R7, no member", func(w *world, a, _ account) answer { return w.send(w.joining(a).but(by("DELETE"))) }, "a b", all, nil, "a b"},
 		{"G1", func(w *world, _, _ account) answer { return w.send(req("POST /api/guests", `{"name":"x"}`)) }, "a b", all, nil, "a b"},
 	} {
 		t.Run(row.event, func(t *testing.T) {
@@ -121,6 +128,14 @@ func TestEffectsAreThoseOfTheMatrix(t *testing.T) {
 			}
 		})
 	}
+}
+
+// joining puts an account into a new group.
+func (w *world) joining(a account) request {
+	w.t.Helper()
+	w.groups("staff")
+	admin := w.put(principal.Snapshot{Hash: hashOf(goodPassword), Admin: true})
+	return req("POST /api/groups/staff/members/"+a.id, "", bearer(admin.access))
 }
 
 var outstanding = map[string]struct {
