@@ -35,6 +35,7 @@ func crowded(t *testing.T) (url string) {
 			"meta VALUES ('', ''), ('Z', 'é'), ('a', '\\'), ('é', 'NULL')",
 			"keys (id, purpose, algorithm, state, material, wrapper_id, created_at)" +
 				" VALUES ('B', 'signing', '', 'old', x'', '', '2028-02-29 12:00:00+00:00'), ('a', 'signing', '', 'old', x'00', '', '2028-02-29 12:00:00+00:00')",
+			"erasures VALUES ('u0', '2028-02-29 12:00:00.1+00:00')",
 			"rotations VALUES ('r', '2028-02-29 12:00:00+00:00', NULL, '[]', 'é', '2028-02-29 12:00:00.5+00:00', 3)",
 		} {
 			_, err := db.ExecContext(ctx, "INSERT INTO "+rows)
