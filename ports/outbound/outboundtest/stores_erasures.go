@@ -201,9 +201,9 @@ func erasuresAreKeptOnce(t *testing.T, w work) {
 
 func purgeGuestsLeavesTheActive(t *testing.T, w work) {
 	add(t, w, user("u1"))
-	for i, active := range []time.Duration{-3, -2, -1, 0, 1} { // hours after the limit
+	for i, active := range []time.Duration{-3 * time.Hour, -2 * time.Hour, -time.Hour, 0, time.Hour} { // after the limit
 		g := guest(fmt.Sprint("g", i))
-		g.CreatedAt, g.LastActive = at.Add(-9*time.Hour), at.Add(active*time.Hour)
+		g.CreatedAt, g.LastActive = at.Add(-9*time.Hour), at.Add(active)
 		add(t, w, g)
 	}
 	addSessions(t, w, signedIn("s0", "g0"))
