@@ -247,11 +247,11 @@ func (t entry) registerAtOnce(p principal.Snapshot, m *outbound.Mailing) (*parts
 	q := &parts{}
 	q.add(`
 WITH p AS (
-	INSERT INTO principals (id, kind, name, email, email_idx, email_idx_next, email_verified, admin, disabled, password_hash,
+	INSERT INTO principals (id, kind, name, name_fold, email, email_idx, email_idx_next, email_verified, admin, disabled, password_hash,
 		identities, cred_version, token_gen, data_key, created_at, last_active, version)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT DO NOTHING RETURNING id
-)`, r.ID, r.Kind, r.Name, r.Email, r.EmailIdx, r.EmailIdxNext, r.EmailVerified, r.Admin, r.Disabled, r.PasswordHash,
+)`, r.ID, r.Kind, r.Name, r.NameFold, r.Email, r.EmailIdx, r.EmailIdxNext, r.EmailVerified, r.Admin, r.Disabled, r.PasswordHash,
 		r.Identities, r.CredVersion, r.TokenGen, r.DataKey, r.CreatedAt, r.LastActive, r.Version)
 	return q, t.promiseAtOnce(q, k, m)
 }

@@ -27,8 +27,10 @@ type Migration struct {
 // Migrate applies what is pending, one replica at a time.
 func (db *DB) Migrate(ctx context.Context) error {
 	return db.migrating(func(p *goose.Provider) error {
-		_, err := p.Up(ctx)
-		return err
+		if _, err := p.Up(ctx); err != nil {
+			return err
+		}
+		return db.foldNames(ctx)
 	})
 }
 

@@ -18,6 +18,7 @@ type principalRow struct {
 	ID            string `gorm:"primaryKey"`
 	Kind          string
 	Name          string
+	NameFold      string
 	Email         []byte
 	EmailIdx      []byte
 	EmailIdxNext  []byte
@@ -226,7 +227,7 @@ func (s *safe) rowOf(p principal.Snapshot, k outbound.DataKey) (principalRow, er
 		return principalRow{}, invalid(string(p.ID), err)
 	}
 	r := principalRow{
-		ID: string(p.ID), Kind: string(p.Kind), Name: p.Name, EmailVerified: p.EmailVerified,
+		ID: string(p.ID), Kind: string(p.Kind), Name: p.Name, NameFold: principal.Fold(p.Name), EmailVerified: p.EmailVerified,
 		Admin: p.Admin, Disabled: p.Disabled, PasswordHash: p.Hash.Encoded(), Identities: string(identities),
 		GroupKeys: strings.Join(p.Groups, " "), CredVersion: p.CredVersion, TokenGen: p.TokenGen, DataKey: k.Wrapped,
 		CreatedAt: at(p.CreatedAt), LastActive: at(p.LastActive), Version: p.Version,

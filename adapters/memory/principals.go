@@ -1,12 +1,14 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
 
 	"gatehouse/domain/fault"
+	"gatehouse/domain/page"
 	"gatehouse/domain/principal"
 	"gatehouse/ports/outbound"
 )
@@ -92,6 +94,47 @@ func (t principals) Users(ctx context.Context, after principal.ID, limit int) (o
 		return nil
 	})
 	return out, err
+}
+
+func (t principals) Page(ctx context.Context, f principal.Filter, r page.Request) (p page.Page[*principal.Principal], err error) {
+	err = t.read(ctx, func(s *state) error {
+		var all []*principal.Principal
+		for _, row := range s.principals.rows {
+			one, err := restored(row)
+			if err != nil {
+				return err
+			}
+			if f.Matches(one) {
+				all = append(all, one)
+			}
+		}
+		slices.SortFunc(all, func(a, b *principal.Principal) int { return compareUsers(a, b, r.Sort) })
+		from := min(r.Offset(), len(all))
+		p = page.Page[*principal.Principal]{Request: r, Content: all[from:min(from+r.Size, len(all))], Total: len(all)}
+		return nil
+	})
+	return p, err
+}
+
+func compareUsers(a, b *principal.Principal, by []page.Sort) int {
+	for _, s := range by {
+		var order int
+		switch s.By {
+		case "createdAt":
+			order = a.CreatedAt().Compare(b.CreatedAt())
+		case "lastActive":
+			order = a.LastActive().Compare(b.LastActive())
+		default:
+			order = cmp.Compare(a.ID(), b.ID())
+		}
+		if s.Descending {
+			order = -order
+		}
+		if order != 0 {
+			return order
+		}
+	}
+	return cmp.Compare(a.ID(), b.ID())
 }
 
 func (t principals) EnabledAdmins(ctx context.Context) (ids []principal.ID, err error) {

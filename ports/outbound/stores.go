@@ -41,6 +41,11 @@ type Principals interface {
 	PurgeGuests(ctx context.Context, before time.Time, limit int) (int, error)
 	// Users lists users in the order of their ids, from after on.
 	Users(ctx context.Context, after principal.ID, limit int) ([]*principal.Principal, error)
+	// Page lists the users a filter matches, by the properties "createdAt",
+	// "lastActive" and "id", and then by id, compared byte by byte. Of several
+	// properties of one name the first counts. In a view, what is counted is what
+	// is listed.
+	Page(ctx context.Context, f principal.Filter, r page.Request) (page.Page[*principal.Principal], error)
 	// EnabledAdmins returns the ids of all users with ADMIN who are not
 	// disabled, in order. Within a transaction they stay locked until it ends.
 	EnabledAdmins(ctx context.Context) ([]principal.ID, error)
