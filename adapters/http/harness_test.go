@@ -96,7 +96,7 @@ var contract = sync.OnceValue(func() (c contractFile) {
 })
 
 // built are the ids of the operations that are served.
-var built = []string{"A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10", "A11", "A12", "P1", "P2", "P3", "P4", "P5", "S1", "S2", "S3", "S4", "U2", "U3", "U4", "U5", "D1", "D2", "G1", "G2", "K1", "K2", "W1", "W2", "W3", "R1", "R2", "R3", "R4", "R5", "R6", "R7"}
+var built = []string{"A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10", "A11", "A12", "P1", "P2", "P3", "P4", "P5", "S1", "S2", "S3", "S4", "U1", "U2", "U3", "U4", "U5", "D1", "D2", "G1", "G2", "K1", "K2", "W1", "W2", "W3", "R1", "R2", "R3", "R4", "R5", "R6", "R7"}
 
 func endpointOf(t *testing.T, id string) endpoint {
 	t.Helper()
@@ -324,6 +324,7 @@ func (w *world) compose(s setup) adapter.Deps {
 		RotationStatus: keys.NewReporter(keys.ReporterDeps{Work: work}),
 		DeleteSelf:     erasure.NewSelfDeleter(erasing),
 		DeleteUser:     erasure.NewAccountDeleter(erasing),
+		FindUsers:      directory.NewFinder(directory.FinderDeps{Work: work}),
 		ViewUser:       directory.NewViewer(directory.ViewerDeps{Work: work}),
 		DisableUser:    administration.NewDisabler(admins),
 		EnableUser:     administration.NewEnabler(admins),
@@ -516,6 +517,13 @@ func (g faultyGroups) Page(ctx context.Context, wanted, service string, r page.R
 		return page.Page[group.Delivered]{}, err
 	}
 	return g.Groups.Page(ctx, wanted, service, r)
+}
+
+func (p faultyPrincipals) Page(ctx context.Context, of principal.Filter, r page.Request) (page.Page[*principal.Principal], error) {
+	if err := p.f.at("principals.page"); err != nil {
+		return page.Page[*principal.Principal]{}, err
+	}
+	return p.Principals.Page(ctx, of, r)
 }
 
 type faultySessions struct {

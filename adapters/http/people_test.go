@@ -24,6 +24,7 @@ func of(a account, line, id string) request {
 }
 
 const (
+	listing   = "GET /api/users"
 	viewing   = "GET /api/users/*"
 	deleting  = "DELETE /api/users/*"
 	disabling = "POST /api/users/*/disable"
@@ -64,7 +65,9 @@ func peopleSubjects() map[string]subject {
 	onGuest := func(line string) row {
 		return func(w *world) answer { return w.send(of(w.admin(), line, w.guest().id)) }
 	}
+	list := func(w *world) request { return of(w.admin(), listing, "") }
 	all := map[string]subject{
+		"U1": {fine: list, op: "principals.page"},
 		"U2": {
 			fine: func(w *world) request {
 				a := w.member("ada@example.com")
@@ -76,6 +79,10 @@ func peopleSubjects() map[string]subject {
 		"U3": on(deleting), "U4": on(disabling), "U5": on(enabling), "D1": on(granting), "D2": on(revoking),
 	}
 	for id, rows := range map[string]map[string]row{
+		"U1": {
+			"INVALID_REQUEST": func(w *world) answer { return w.send(of(w.admin(), listing+"?roles=root", "")) },
+			"HASH_FAILURE":    all["U1"].fails("principals.page", fault.HashFailure),
+		},
 		"U2": {"INVALID_REQUEST": bad(viewing), "USER_NOT_FOUND": onGuest(viewing)},
 		"G2": {
 			"GUEST_NOT_FOUND":       all["G2"].after(func(w *world) { w.faults.plan("principals.byID", outbound.ErrNotFound) }),

@@ -55,6 +55,7 @@ type Deps struct {
 	ChangePassword   inbound.UseCase[inbound.ChangePassword, inbound.Self]
 	DeleteSelf       inbound.UseCase[inbound.DeleteSelf, inbound.Done]
 	DeleteUser       inbound.UseCase[inbound.DeleteAccount, inbound.Done]
+	FindUsers        inbound.UseCase[inbound.FindUsers, inbound.UserPage]
 	ViewUser         inbound.UseCase[inbound.ViewUser, inbound.Overview]
 	DisableUser      inbound.UseCase[inbound.DisableAccount, inbound.Self]
 	EnableUser       inbound.UseCase[inbound.EnableAccount, inbound.Self]
@@ -172,7 +173,7 @@ func New(d Deps) (http.Handler, error) {
 		recovery:       recovery{d.RequestReset, d.ResetWait, d.ResetPassword},
 		sessions:       sessions{say, d.ListSessions, d.SessionToken, d.EndSession, d.EndAllSessions},
 		self:           self{d.jar(), d.WhoAmI, d.UpdateSelf, d.DeleteSelf, d.ChangeEmail, d.ChangePassword},
-		users:          users{d.jar(), d.ViewUser, d.DeleteUser, d.DisableUser, d.EnableUser},
+		users:          users{d.jar(), d.FindUsers, d.ViewUser, d.DeleteUser, d.DisableUser, d.EnableUser},
 		admins:         admins{d.GrantAdmin, d.RevokeAdmin},
 		guests:         guests{say, d.CreateGuest, d.ConvertGuest},
 		groups:         groups{d.CreateGroup, d.ListGroups, d.ShowGroup, d.UpdateGroup, d.DeleteGroup, d.AddMember, d.RemoveMember},

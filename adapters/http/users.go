@@ -6,6 +6,7 @@ import (
 
 	"gatehouse/adapters/http/api"
 	"gatehouse/domain/client"
+	"gatehouse/domain/page"
 	"gatehouse/domain/principal"
 	"gatehouse/ports/inbound"
 )
@@ -13,6 +14,7 @@ import (
 // users serves the accounts of others.
 type users struct {
 	jar     jar
+	find    inbound.UseCase[inbound.FindUsers, inbound.UserPage]
 	view    inbound.UseCase[inbound.ViewUser, inbound.Overview]
 	delete  inbound.UseCase[inbound.DeleteAccount, inbound.Done]
 	disable inbound.UseCase[inbound.DisableAccount, inbound.Self]
@@ -21,6 +23,26 @@ type users struct {
 
 // idOf returns the id in a path, which may be spelled in any case.
 func idOf(path string) principal.ID { return principal.ID(strings.ToLower(path)) }
+
+// ListUsers handles GET /api/users (U1).
+func (h users) ListUsers(ctx context.Context, r api.ListUsersRequestObject) (api.ListUsersResponseObject, error) {
+	f, err := filterOf(r.Params)
+	if err != nil {
+		return nil, err
+	}
+	all, err := h.find.Do(ctx, inbound.FindUsers{
+		Context: sceneOf(ctx).origin(client.Device{}), Filter: f,
+		Page: pageOf(r.Params.Page, r.Params.Size, r.Params.Sort, page.Sort{By: "createdAt"}),
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := api.ListUsers200JSONResponse{Page: pageInfoOf(all.Page)}
+	for _, o := range all.Content {
+		out.Content = append(out.Content, overviewOf(o))
+	}
+	return out, nil
+}
 
 // GetUser handles GET /api/users/{id} (U2).
 func (h users) GetUser(ctx context.Context, r api.GetUserRequestObject) (api.GetUserResponseObject, error) {

@@ -374,6 +374,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		RotateKeys:   command(a, appkeys.NewStarter(appkeys.StarterDeps{Work: p.work, Wake: s.worker.Wake, Now: now, NewID: newID})),
 		RotationStatus: query(a, inbound.UseCase[inbound.RotationStatus, inbound.RotationReport](
 			appkeys.NewReporter(appkeys.ReporterDeps{Work: p.work}))),
+		FindUsers:   query(a, appdirectory.NewFinder(appdirectory.FinderDeps{Work: p.work})),
 		ViewUser:    query(a, appdirectory.NewViewer(appdirectory.ViewerDeps{Work: p.work})),
 		DisableUser: command(a, appadministration.NewDisabler(admins)),
 		EnableUser:  command(a, appadministration.NewEnabler(admins)),

@@ -1,9 +1,21 @@
 package inbound
 
 import (
+	"gatehouse/domain/page"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
 )
+
+// FindUsers asks, as an admin, for a page of the users a filter matches
+// (contract U1). It is refused with ROLE_REQUIRED.
+type FindUsers struct {
+	Context
+	Filter principal.Filter
+	Page   page.Request // by createdAt, lastActive or id
+}
+
+// UserPage is the answer to [FindUsers].
+type UserPage struct{ page.Page[Overview] }
 
 // ViewUser asks what others may know of a user (contract U2). It is refused
 // with USER_NOT_FOUND, guests alike.

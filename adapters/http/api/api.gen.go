@@ -283,6 +283,9 @@ func (e Code) Valid() bool {
 	}
 }
 
+// AnyRole `USER`, `ADMIN` or `GUEST`, in any case, or several with commas
+type AnyRole = string
+
 // Avatar defines model for Avatar.
 type Avatar struct {
 	CreatedAt Instant `json:"createdAt"`
@@ -504,6 +507,12 @@ type PageInfo struct {
 type PageOfGroupResponse struct {
 	Content List[GroupResponse] `json:"content"`
 	Page    PageInfo            `json:"page"`
+}
+
+// PageOfPrincipalOverview Example: {"content":[{"avatar":null,"disabled":false,"id":"0198c0de-7a11-7b2c-9d3e-4f5061728394","name":"Ada Lovelace","roles":["USER"]}],"page":{"number":0,"size":20,"totalElements":1,"totalPages":1}}
+type PageOfPrincipalOverview struct {
+	Content List[PrincipalOverview] `json:"content"`
+	Page    PageInfo                `json:"page"`
 }
 
 // PasswordResetMailRequest defines model for PasswordResetMailRequest.
@@ -896,6 +905,45 @@ type ConvertGuestParams struct {
 	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
 }
 
+// ListUsersParams defines parameters for ListUsers.
+type ListUsersParams struct {
+	// Page Number of the page, from 0 on
+	Page Count `form:"page,omitempty" json:"page,omitempty"`
+
+	// Size How many a page holds. More than 2000 are 2000
+	Size Count `form:"size,omitempty" json:"size,omitempty"`
+
+	// Sort A property, perhaps with a direction. Repeat it to sort by several; by `createdAt` if absent, and then by `id`
+	Sort []string `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Q How the name begins, without regard to case, or the whole e-mail address; 1 to 100 characters
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Email The whole e-mail address, in any spelling
+	Email *string `form:"email,omitempty" json:"email,omitempty"`
+
+	// Roles Any of these roles, without regard to case
+	Roles []AnyRole `form:"roles,omitempty" json:"roles,omitempty"`
+
+	// Groups A member of any group with one of these keys, which are case-sensitive
+	Groups []string `form:"groups,omitempty" json:"groups,omitempty"`
+
+	// Identities Can sign in by any of these, `password` or the id of a provider
+	Identities []string `form:"identities,omitempty" json:"identities,omitempty"`
+
+	// CreatedAtAfter Created at that instant or later
+	CreatedAtAfter *string `form:"createdAtAfter,omitempty" json:"createdAtAfter,omitempty"`
+
+	// CreatedAtBefore Created at that instant or earlier
+	CreatedAtBefore *string `form:"createdAtBefore,omitempty" json:"createdAtBefore,omitempty"`
+
+	// LastActiveAfter Signed in or refreshed last at that instant or later
+	LastActiveAfter *string `form:"lastActiveAfter,omitempty" json:"lastActiveAfter,omitempty"`
+
+	// LastActiveBefore Signed in or refreshed last at that instant or earlier
+	LastActiveBefore *string `form:"lastActiveBefore,omitempty" json:"lastActiveBefore,omitempty"`
+}
+
 // ChangeEmailParams defines parameters for ChangeEmail.
 type ChangeEmailParams struct {
 	// Locale Language of messages and mails. Absent, the best match of `Accept-Language` counts
@@ -1042,6 +1090,9 @@ type ServerInterface interface {
 	// GetRotationStatus Rotation status
 	// (GET /api/security/secrets/rotate-keys/status)
 	GetRotationStatus(ctx echo.Context) error
+	// ListUsers List users
+	// (GET /api/users)
+	ListUsers(ctx echo.Context, params ListUsersParams) error
 	// DeleteSelf Delete own principal
 	// (DELETE /api/users/me)
 	DeleteSelf(ctx echo.Context) error
@@ -1558,6 +1609,101 @@ func (w *ServerInterfaceWrapper) GetRotationStatus(ctx echo.Context) error {
 	return err
 }
 
+// ListUsers converts echo context to params.
+func (w *ServerInterfaceWrapper) ListUsers(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUsersParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", ctx.QueryParams(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter size: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "email" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "email", ctx.QueryParams(), &params.Email, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter email: %s", err))
+	}
+
+	// ------------- Optional query parameter "roles" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "roles", ctx.QueryParams(), &params.Roles, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter roles: %s", err))
+	}
+
+	// ------------- Optional query parameter "groups" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "groups", ctx.QueryParams(), &params.Groups, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter groups: %s", err))
+	}
+
+	// ------------- Optional query parameter "identities" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "identities", ctx.QueryParams(), &params.Identities, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter identities: %s", err))
+	}
+
+	// ------------- Optional query parameter "createdAtAfter" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "createdAtAfter", ctx.QueryParams(), &params.CreatedAtAfter, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter createdAtAfter: %s", err))
+	}
+
+	// ------------- Optional query parameter "createdAtBefore" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "createdAtBefore", ctx.QueryParams(), &params.CreatedAtBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter createdAtBefore: %s", err))
+	}
+
+	// ------------- Optional query parameter "lastActiveAfter" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lastActiveAfter", ctx.QueryParams(), &params.LastActiveAfter, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter lastActiveAfter: %s", err))
+	}
+
+	// ------------- Optional query parameter "lastActiveBefore" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "lastActiveBefore", ctx.QueryParams(), &params.LastActiveBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter lastActiveBefore: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListUsers(ctx, params)
+	return err
+}
+
 // DeleteSelf converts echo context to params.
 func (w *ServerInterfaceWrapper) DeleteSelf(ctx echo.Context) error {
 	var err error
@@ -1820,6 +1966,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/openapi", wrapper.GetOpenapi, options.OperationMiddlewares["getOpenapi"]...)
 	router.POST(options.BaseURL+"/api/security/secrets/rotate-keys", wrapper.RotateKeys, options.OperationMiddlewares["rotateKeys"]...)
 	router.GET(options.BaseURL+"/api/security/secrets/rotate-keys/status", wrapper.GetRotationStatus, options.OperationMiddlewares["getRotationStatus"]...)
+	router.GET(options.BaseURL+"/api/users", wrapper.ListUsers, options.OperationMiddlewares["listUsers"]...)
 	router.DELETE(options.BaseURL+"/api/users/:id", wrapper.DeleteUser, options.OperationMiddlewares["deleteUser"]...)
 	router.GET(options.BaseURL+"/api/users/:id", wrapper.GetUser, options.OperationMiddlewares["getUser"]...)
 	router.POST(options.BaseURL+"/api/users/:id/disable", wrapper.DisableUser, options.OperationMiddlewares["disableUser"]...)
@@ -2437,6 +2584,28 @@ func (response GetRotationStatus200JSONResponse) VisitGetRotationStatusResponse(
 	return err
 }
 
+type ListUsersRequestObject struct {
+	Params ListUsersParams
+}
+
+type ListUsersResponseObject interface {
+	VisitListUsersResponse(w http.ResponseWriter) error
+}
+
+type ListUsers200JSONResponse PageOfPrincipalOverview
+
+func (response ListUsers200JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteSelfRequestObject struct {
 }
 
@@ -2826,6 +2995,9 @@ type StrictServerInterface interface {
 	// GetRotationStatus Rotation status
 	// (GET /api/security/secrets/rotate-keys/status)
 	GetRotationStatus(ctx context.Context, request GetRotationStatusRequestObject) (GetRotationStatusResponseObject, error)
+	// ListUsers List users
+	// (GET /api/users)
+	ListUsers(ctx context.Context, request ListUsersRequestObject) (ListUsersResponseObject, error)
 	// DeleteSelf Delete own principal
 	// (DELETE /api/users/me)
 	DeleteSelf(ctx context.Context, request DeleteSelfRequestObject) (DeleteSelfResponseObject, error)
@@ -3799,6 +3971,31 @@ func (sh *strictHandler) GetRotationStatus(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(GetRotationStatusResponseObject); ok {
 		return validResponse.VisitGetRotationStatusResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListUsers operation middleware
+func (sh *strictHandler) ListUsers(ctx echo.Context, params ListUsersParams) error {
+	var request ListUsersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUsers(ctx.Request().Context(), request.(ListUsersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUsers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListUsersResponseObject); ok {
+		return validResponse.VisitListUsersResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
