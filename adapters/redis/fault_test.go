@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"log/slog"
@@ -142,6 +143,70 @@ func TestAFlushRevivesNothing(t *testing.T) {
 	}
 }
 
+// F26, F93: a server that starts from a snapshot has what was there before a
+// revocation, and what was told it since is lost.
+func TestASnapshotRevivesNothing(t *testing.T) {
+	s := redistest.Start(t)
+	c := connected(t, s.URL)
+	if !learn(t, c) {
+		t.Fatal("nothing is remembered")
+	}
+	kept := keys(s, "*mark*")
+	for _, key := range kept {
+		s.Do("PERSIST", key) // however long it takes to start
+	}
+	s.Do("SAVE")
+	if err := revoke(t, c); err != nil {
+		t.Fatal(err)
+	}
+	s.Kill()
+	s.Start()
+	if back := keys(s, "*mark*"); len(kept) != 2 || len(back) != 2 {
+		t.Fatalf("the snapshot had %q, and %q is back", kept, back)
+	}
+	other := connected(t, s.URL)
+	eventually(t, "connected again", func() bool { return c.Ping(t.Context()) == nil })
+	for _, c := range []*redis.Cache{c, other} {
+		if _, _, known := c.Recall(t.Context(), "u1", "s1", now); known {
+			t.Error("what was revoked after the snapshot is recalled")
+		}
+	}
+	s.Do("FLUSHALL") // of tickets
+	if !learn(t, c) {
+		t.Error("nothing is remembered any more")
+	}
+}
+
+// F26: a server that is a replica now learns of revocations late, or never.
+func TestAServerThatBecameAReplicaIsNotBelieved(t *testing.T) {
+	s := redistest.Start(t)
+	c := connected(t, s.URL)
+	if !learn(t, c) {
+		t.Fatal("nothing is remembered")
+	}
+	s.Do("REPLICAOF", "127.0.0.1", "1")
+	if _, _, known := c.Recall(t.Context(), "u1", "s1", now); known {
+		t.Error("a replica is believed")
+	}
+}
+
+// Without the name of its life nobody knows whether a mark is from before a
+// revocation: there are none, buckets work, and no revocation seems complete.
+func TestAServerThatDoesNotTellItsLifeRemembersNothing(t *testing.T) {
+	s := redistest.Start(t)
+	s.Do("ACL", "SETUSER", "default", "-info")
+	c := connected(t, s.URL)
+	if learn(t, c) || len(keys(s, "*mark*")) != 0 {
+		t.Errorf("something is remembered: %q", keys(s, "*"))
+	}
+	if err := revoke(t, c); err == nil {
+		t.Error("a revocation nobody can be told of was propagated")
+	}
+	if n := given(t, c, 20); n != 10 || c.Stats().Alone != 0 {
+		t.Errorf("%d requests were let through, want 10; %+v", n, c.Stats())
+	}
+}
+
 // plant replaces whatever is stored under keys like these.
 func plant(s *redistest.Server, like string, command ...string) {
 	for _, key := range keys(s, like) {
@@ -159,13 +224,21 @@ func keys(s *redistest.Server, like string) (out []string) {
 	return out
 }
 
+// sealFor is how a mark is sealed by who has the key, so that what is wrong
+// about one is the mark alone.
+func sealFor(key, value string) string {
+	return value + " " + base64.RawURLEncoding.EncodeToString(index(key+" "+value))
+}
+
 func TestMarksThatAreNoneAreMisses(t *testing.T) {
 	s := redistest.Start(t)
 	c := connected(t, s.URL)
 	if !learn(t, c) || len(keys(s, "*mark*")) != 2 {
 		t.Fatalf("nothing is remembered, or elsewhere: %q", keys(s, "*"))
 	}
-	good := strings.Split(s.Do("GET", "gatehouse:mark:session:s1"), "\r\n")[1]
+	sessionKey := keys(s, "*mark:*:session:s1")[0]
+	sealed := strings.Split(s.Do("GET", sessionKey), "\r\n")[1]
+	good, seal := sealed[:strings.LastIndex(sealed, " ")], sealed[strings.LastIndex(sealed, " "):]
 	at := strconv.FormatInt(now.UnixMicro(), 10)
 	far := strconv.FormatInt(now.Add(9e5*time.Hour).UnixMicro(), 10)
 	for _, tc := range []struct{ place, command, value string }{
@@ -192,9 +265,26 @@ func TestMarksThatAreNoneAreMisses(t *testing.T) {
 		if !learn(t, c) {
 			t.Fatal("nothing is remembered")
 		}
-		plant(s, "*mark:"+tc.place+":*", tc.command, tc.value)
+		plant(s, "*mark:*:"+tc.place+":*", tc.command, sealFor(keys(s, "*mark:*:"+tc.place+":*")[0], tc.value))
 		if m, _, known := c.Recall(t.Context(), "u1", "s1", now); known {
 			t.Errorf("%s %s %q: %+v is recalled", tc.command, tc.place, tc.value, m)
+		}
+	}
+	for _, value := range []string{
+		"", good, good + " ", strings.TrimSpace(seal), strings.Replace(good, "s1", "s2", 1) + seal, sealed + " ", sealed[:len(sealed)-1],
+		sealFor(strings.Replace(sessionKey, "s1", "s2", 1), good), // of another place
+	} {
+		s.Do("FLUSHALL")
+		if !learn(t, c) {
+			t.Fatal("nothing is remembered")
+		}
+		plant(s, "*mark:*:session:*", "SET", value)
+		if m, _, known := c.Recall(t.Context(), "u1", "s1", now); known {
+			t.Errorf("%q: %+v is recalled", value, m)
+		}
+		plant(s, "*mark:*:session:*", "SET", sealed)
+		if _, _, known := c.Recall(t.Context(), "u1", "s1", now); !known {
+			t.Error("what was written is not recalled")
 		}
 	}
 	if !c.Stats().Up {
@@ -318,6 +408,8 @@ func talk(c net.Conn, greeting, answer string) {
 			say = greeting
 		case "CLIENT":
 			say = "+OK\r\n"
+		case "INFO":
+			say = "$10\r\nrun_id:one\r\n"
 		case "PING":
 			say = "+PONG\r\n"
 		}
@@ -332,8 +424,9 @@ const hello = "%2\r\n$6\r\nserver\r\n$5\r\nredis\r\n$5\r\nproto\r\n:3\r\n"
 // F26, CVE-2025-29923: an answer to another question is no answer, and whoever
 // gave it is not asked again on that connection.
 func TestAnswersToOtherQuestionsAreMisses(t *testing.T) {
-	session := fmt.Sprintf("session/1 s2 u1 %d %d %d", now.UnixMicro(), mark.ExpiresAt.UnixMicro(), mark.Until.UnixMicro())
-	principal := fmt.Sprintf("principal/1 u1 %d 7", now.UnixMicro())
+	session := sealFor("gatehouse:mark:one:session:s1",
+		fmt.Sprintf("session/1 s2 u1 %d %d %d", now.UnixMicro(), mark.ExpiresAt.UnixMicro(), mark.Until.UnixMicro()))
+	principal := sealFor("gatehouse:mark:one:principal:u1", fmt.Sprintf("principal/1 u1 %d 7", now.UnixMicro()))
 	for name, answer := range map[string]string{
 		"a status":                  "+OK\r\n",
 		"a number":                  ":1\r\n",

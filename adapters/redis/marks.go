@@ -2,6 +2,8 @@ package redis
 
 import (
 	"context"
+	"crypto/subtle"
+	"encoding/base64"
 	"errors"
 	"strconv"
 	"strings"
@@ -27,17 +29,23 @@ import (
 // ticket gone: replaced by the tombstone, or lost in a flush. The tombstone of a
 // principal also covers their sessions: by when it ends, every ticket older
 // than it has ended, and every mark that came of one.
+//
+// A server that starts from a snapshot, or a replica that takes over, may have
+// what was there before a revocation. So places belong to one life of a server,
+// and what came from another one is never looked at.
 const (
 	markTTL   = 5 * time.Second
 	ticketTTL = 2 * time.Second
 	tombTTL   = 10 * time.Second
 
 	tombstone = "-"
-	markKeys  = prefix + "mark:"
 )
 
 var (
+	// The first line fails on a server that became a replica meanwhile: it still
+	// answers reads, but nobody tells it of revocations.
 	recallScript = rueidis.NewLuaScript(`
+redis.call('DEL', KEYS[3])
 local found = redis.call('MGET', KEYS[1], KEYS[2])
 for i = 1, 2 do
 	if not found[i] then redis.call('SET', KEYS[i], ARGV[1], 'NX', 'PX', ARGV[2]) end
@@ -52,25 +60,36 @@ end
 return redis.status_reply('OK')`)
 )
 
-func sessionKey(id session.ID) string     { return markKeys + "session:" + string(id) }
-func principalKey(id principal.ID) string { return markKeys + "principal:" + string(id) }
+func (at *connection) marks() string { return prefix + "mark:" + at.life + ":" }
+
+func (at *connection) sessionKey(id session.ID) string { return at.marks() + "session:" + string(id) }
+
+func (at *connection) principalKey(id principal.ID) string {
+	return at.marks() + "principal:" + string(id)
+}
 
 // Recall implements [outbound.Marks] in one trip.
 func (c *Cache) Recall(ctx context.Context, of principal.ID, id session.ID, now time.Time) (m outbound.Mark, _ outbound.Ticket, ok bool) {
 	t := outbound.Ticket{
 		ID: "?" + c.name + strconv.FormatUint(c.asked.Add(1), 10), Principal: of, Session: id, At: now,
 	}
+	at := c.live.Load()
+	if !at.remembers() {
+		c.misses.Add(1)
+		return outbound.Mark{}, outbound.Ticket{}, false
+	}
 	var found []rueidis.RedisMessage
-	err := c.call(ctx, c.live.Load(), c.cfg.Patience, func(ctx context.Context, s rueidis.Client) (err error) {
+	keys := []string{at.sessionKey(id), at.principalKey(of), at.marks() + "none"}
+	err := c.call(ctx, at, c.cfg.Patience, func(ctx context.Context, s rueidis.Client) (err error) {
 		args := []string{t.ID, millis(ticketTTL)}
-		found, err = recallScript.Exec(ctx, s, []string{sessionKey(id), principalKey(of)}, args).ToArray()
+		found, err = recallScript.Exec(ctx, s, keys, args).ToArray()
 		if err == nil && len(found) != 2 {
 			err = errStrange
 		}
 		return err
 	})
 	if err == nil {
-		m, ok = readMark(text(found[0]), text(found[1]), t)
+		m, ok = readMark(c.unseal(keys[0], text(found[0])), c.unseal(keys[1], text(found[1])), t)
 	}
 	if ok {
 		c.hits.Add(1)
@@ -94,13 +113,15 @@ func text(m rueidis.RedisMessage) string {
 
 // Remember implements [outbound.Marks] in one trip.
 func (c *Cache) Remember(ctx context.Context, t outbound.Ticket, m outbound.Mark) {
-	if t.ID == "" {
+	at := c.live.Load()
+	if t.ID == "" || !at.remembers() {
 		return
 	}
-	_ = c.call(ctx, c.live.Load(), c.cfg.Patience, func(ctx context.Context, s rueidis.Client) error {
+	_ = c.call(ctx, at, c.cfg.Patience, func(ctx context.Context, s rueidis.Client) error {
 		ofSession, ofPrincipal := writeMark(t, m)
-		keys := []string{sessionKey(t.Session), principalKey(t.Principal)}
-		return rememberScript.Exec(ctx, s, keys, []string{t.ID, ofSession, ofPrincipal, millis(markTTL)}).Error()
+		keys := []string{at.sessionKey(t.Session), at.principalKey(t.Principal)}
+		args := []string{t.ID, c.seal(keys[0], ofSession), c.seal(keys[1], ofPrincipal), millis(markTTL)}
+		return rememberScript.Exec(ctx, s, keys, args).Error()
 	}) // else the next check asks the database again
 }
 
@@ -116,7 +137,7 @@ func (c *Cache) Announce(ctx context.Context, r outbound.Revocation) {
 // tell somebody that what they ended may go on.
 func (c *Cache) Propagate(ctx context.Context, r outbound.Revocation) (err error) {
 	for range 2 {
-		at, failed := c.reach()
+		at, failed := c.reach(ctx)
 		if failed != nil {
 			return failed
 		}
@@ -128,12 +149,15 @@ func (c *Cache) Propagate(ctx context.Context, r outbound.Revocation) (err error
 }
 
 func (c *Cache) revoke(ctx context.Context, at *connection, r outbound.Revocation) error {
+	if !at.remembers() {
+		return errNameless
+	}
 	if r.Principal == "" {
 		return c.buryAll(ctx, at)
 	}
-	key := sessionKey(r.Session)
+	key := at.sessionKey(r.Session)
 	if r.Session == "" {
-		key = principalKey(r.Principal)
+		key = at.principalKey(r.Principal)
 	}
 	return c.bury(ctx, at, []string{key})
 }
@@ -144,7 +168,7 @@ func (c *Cache) buryAll(ctx context.Context, at *connection) error {
 	for cursor := uint64(0); ; {
 		var page rueidis.ScanEntry
 		err := c.call(ctx, at, c.longer(), func(ctx context.Context, s rueidis.Client) (err error) {
-			page, err = s.Do(ctx, s.B().Scan().Cursor(cursor).Match(markKeys+"*").Count(1000).Build()).AsScanEntry()
+			page, err = s.Do(ctx, s.B().Scan().Cursor(cursor).Match(at.marks()+"*").Count(1000).Build()).AsScanEntry()
 			return err
 		})
 		if err != nil {
@@ -175,6 +199,20 @@ func (c *Cache) bury(ctx context.Context, at *connection, keys []string) error {
 }
 
 func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+
+// seal adds what only a holder of the index key can make, for this place.
+func (c *Cache) seal(key, mark string) string {
+	return mark + " " + base64.RawURLEncoding.EncodeToString(c.cfg.Index(key+" "+mark))
+}
+
+// unseal returns "" for what nobody sealed for this place.
+func (c *Cache) unseal(key, sealed string) string {
+	end := strings.LastIndexByte(sealed, ' ')
+	if end < 0 || subtle.ConstantTimeCompare([]byte(c.seal(key, sealed[:end])), []byte(sealed)) != 1 {
+		return ""
+	}
+	return sealed[:end]
+}
 
 // Marks name whom they are about, so that none is taken for another's, and when
 // they were read, lest one that was held up on its way counts when it arrives.

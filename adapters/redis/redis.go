@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -50,7 +51,8 @@ const (
 type Config struct {
 	// URL is redis://user:password@host:port/number, or rediss:// for TLS.
 	URL secret.Text
-	// Index hides what names a bucket: addresses of clients, for one.
+	// Index is a keyed hash. It hides what names a bucket, addresses of clients
+	// for one, and seals marks, so that who can write to the server makes none.
 	Index func(key string) []byte
 	Now   func() time.Time
 	Log   *slog.Logger
@@ -90,7 +92,14 @@ type Stats struct {
 }
 
 // connection has an identity, so that only the one that failed is given up.
-type connection struct{ rueidis.Client }
+type connection struct {
+	rueidis.Client
+
+	life string // of the server, since it started; "" if it does not tell
+}
+
+// remembers reports whether there may be marks.
+func (at *connection) remembers() bool { return at != nil && at.life != "" }
 
 // Open returns a Cache that is not connected yet. It fails only if the URL is
 // none of a server.
@@ -123,7 +132,7 @@ func (c *Cache) Run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		if c.live.Load() == nil {
-			_, _ = c.reach() // it has been logged
+			_, _ = c.reach(ctx) // it has been logged
 		} else {
 			_ = c.Ping(ctx)
 		}
@@ -163,6 +172,7 @@ var (
 	errStrange  = errors.New("cache answered with what was not asked for")
 	errOneDial  = errors.New("connection was lost")
 	errRefusing = errors.New("cache refuses")
+	errNameless = errors.New("cache does not tell its run_id")
 )
 
 // longer is the patience with what cannot be done without.
@@ -233,7 +243,7 @@ func plain(err error) error {
 
 // reach returns the connection, and makes one if there is none. It fails at
 // once if that failed a moment ago.
-func (c *Cache) reach() (*connection, error) {
+func (c *Cache) reach(ctx context.Context) (*connection, error) {
 	if at := c.live.Load(); at != nil {
 		return at, nil
 	}
@@ -245,23 +255,53 @@ func (c *Cache) reach() (*connection, error) {
 	if c.cause != nil && c.cfg.Now().Sub(c.tried) < quiet {
 		return nil, c.cause
 	}
-	client, err := rueidis.NewClient(c.once())
+	at, err := c.connect(ctx)
 	if err != nil {
-		if client != nil {
-			client.Close()
-		}
 		c.failures.Add(1)
 		if c.cause == nil {
-			c.cfg.Log.Warn("cache cannot be reached", "err", plain(err))
+			c.cfg.Log.WarnContext(ctx, "cache cannot be reached", "err", plain(err))
 		}
 		c.tried, c.cause = c.cfg.Now(), plain(err)
 		return nil, c.cause
 	}
 	c.cause = nil
-	at := &connection{client}
 	c.live.Store(at)
-	c.cfg.Log.Info("cache is in reach")
+	c.cfg.Log.InfoContext(ctx, "cache is in reach")
+	if !at.remembers() {
+		c.cfg.Log.WarnContext(ctx, "cache remembers no access checks", "err", errNameless)
+	}
 	return at, nil
+}
+
+func (c *Cache) connect(ctx context.Context) (*connection, error) {
+	client, err := rueidis.NewClient(c.once())
+	if err == nil {
+		var life string
+		if life, err = c.life(ctx, client); err == nil {
+			return &connection{client, life}, nil
+		}
+	}
+	if client != nil {
+		client.Close()
+	}
+	return nil, err
+}
+
+// runID is what a server calls itself from its start to its end.
+var runID = regexp.MustCompile(`(?m)^run_id:([0-9a-zA-Z]{1,64})\r?$`)
+
+// life returns "" if the server answers, but not with that.
+func (c *Cache) life(ctx context.Context, s rueidis.Client) (string, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(dialTime, c.longer()))
+	defer cancel()
+	info, err := s.Do(ctx, s.B().Info().Section("server").Build()).ToMessage()
+	if _, refused := refusal(err); err != nil && !refused {
+		return "", err
+	}
+	if found := runID.FindStringSubmatch(text(info)); found != nil {
+		return found[1], nil
+	}
+	return "", nil
 }
 
 // once returns the options of a client that makes one connection in its life:

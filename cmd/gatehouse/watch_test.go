@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"gatehouse/adapters/redis/redistest"
 )
 
 // walk asks for one thing after another, and returns the ids of the requests.
@@ -113,7 +115,7 @@ var (
 
 // The names are API: dashboards and alerts are made of them.
 func TestEveryMetricIsDocumentedAndHasNoOtherLabels(t *testing.T) {
-	p := start(t)
+	p := start(t, "GATEHOUSE_CACHE_URL="+redistest.Start(t).URL)
 	p.walk()
 	p.mail("email_verification")
 	shown := p.must("GET", p.internal+"/metrics", "", 200)

@@ -1,5 +1,5 @@
 // Package redistest gives tests a Redis of their own: a process of the program
-// redis-server on a free port, with a password, that keeps nothing and ends with
+// redis-server on a free port, with a password, that keeps nothing by itself and ends with
 // the test. Only tests import it, and no test is skipped for the want of it.
 package redistest
 
@@ -51,7 +51,8 @@ func New(t testing.TB) *Server {
 // Address is where the server listens.
 func (s *Server) Address() string { return net.JoinHostPort("127.0.0.1", s.port) }
 
-// Start starts it, empty, at its address, and waits until it answers.
+// Start starts it at its address, empty or with what it was told to SAVE before,
+// and waits until it answers.
 func (s *Server) Start() {
 	s.t.Helper()
 	log, err := os.Create(filepath.Join(s.home, "log"))
