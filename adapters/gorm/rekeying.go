@@ -49,7 +49,7 @@ func (t rekeying) Reindex(ctx context.Context, after principal.ID, limit int) (b
 		return b, err
 	}
 	column, slotOf := t.filling()
-	var anew []any
+	var wanted []indexed
 	for _, r := range rows {
 		b.Seen, b.Last = b.Seen+1, principal.ID(r.ID)
 		typed, err := t.openText(t.dataKey(r.ID, r.DataKey), field("principals", "email", r.ID), r.Email)
@@ -60,12 +60,70 @@ func (t rekeying) Reindex(ctx context.Context, after principal.ID, limit int) (b
 		}
 		hash := slotOf(t.emailSlots(address.Normal()))
 		if !slices.Equal(hash, slotOf(r.EmailIdx, r.EmailIdxNext)) {
-			anew = append(anew, r.ID, r.Version, hash)
+			wanted = append(wanted, indexed{r.ID, r.Version, hash})
 		}
+	}
+	free, err := t.free(ctx, column, wanted)
+	if err != nil {
+		return b, err
+	}
+	b.Failed += len(wanted) - len(free)
+	var anew []any
+	for _, w := range free {
+		anew = append(anew, w.id, w.version, w.hash)
 	}
 	// Who wrote the row since it was read has filled the slot.
 	return b, t.each(ctx, op, "UPDATE principals SET "+column+" = c.hash FROM c WHERE principals.id = c.id AND principals.version = c.version",
 		[]changed{{"id", "text"}, {"version", "bigint"}, {"hash", t.bytes()}}, anew)
+}
+
+// indexed is an address as it is to be indexed.
+type indexed struct {
+	id      string
+	version int
+	hash    []byte
+}
+
+// free leaves out the addresses that somebody else has, so that one of them
+// does not keep all others from being indexed.
+func (t rekeying) free(ctx context.Context, column string, wanted []indexed) (free []indexed, err error) {
+	if len(wanted) == 0 {
+		return nil, nil
+	}
+	hashes := make([]any, len(wanted))
+	for i, w := range wanted {
+		hashes[i] = w.hash
+	}
+	taken, err := query[struct{ Hash []byte }](ctx, t.conn, "reindex addresses", "SELECT "+column+" AS hash FROM principals WHERE "+column+
+		" IN (?"+strings.Repeat(", ?", len(hashes)-1)+")", hashes...)
+	if err != nil {
+		return nil, err
+	}
+	seen := make(map[string]bool, len(wanted))
+	for _, one := range taken {
+		seen[string(one.Hash)] = true
+	}
+	for _, w := range wanted {
+		if !seen[string(w.hash)] {
+			seen[string(w.hash)], free = true, append(free, w)
+		}
+	}
+	return free, nil
+}
+
+// writers is the lock that whoever writes an address shares (migration 0016).
+const writers = "SELECT 1 FROM (SELECT pg_advisory_xact_lock(7201996, 16)) AS locked"
+
+func (t rekeying) Lacking(ctx context.Context) (int, error) {
+	const op = "count addresses that are not indexed"
+	if t.postgres {
+		if _, err := returning[number](ctx, t.conn, op, writers); err != nil {
+			return 0, err
+		}
+	}
+	column, _ := t.filling()
+	n, err := take[number](ctx, t.conn, op, "SELECT count(*) FROM principals WHERE email IS NOT NULL AND "+column+" IS NULL")
+	return n.n, err
 }
 
 // filling is the column that is to be filled, and how to choose its value.

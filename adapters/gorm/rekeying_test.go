@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"gatehouse/adapters/gorm"
+	"gatehouse/adapters/gorm/pgtest"
 	"gatehouse/adapters/vault"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/key"
@@ -306,5 +307,86 @@ func TestDevicesAndItemsOutliveTheirIndexKey(t *testing.T) {
 		stages[3].enter(t, v)
 		everyone(t, w, outbound.Rekeying.Rewrap)
 		marked("without the old key", true) // it was marked under the new one
+	})
+}
+
+// A process that was stopped while a key took over, and goes on, is refused: it
+// would write what nobody finds (F94).
+func TestWhoHasNotLoadedTheKeyThatTookOverWritesNoAddress(t *testing.T) {
+	db := open(t, gorm.Config{URL: pgtest.URL(t)})
+	ahead, behind := before.vault(t), before.vault(t)
+	a, b := gorm.NewStore(db, ahead), gorm.NewStore(db, behind)
+	old, fresh := before.indexes[0].Key, stages[1].indexes[1].Key
+	old.CreatedAt, fresh.CreatedAt = now, now
+	keep := func(k key.Key) {
+		t.Helper()
+		must(t, a.Single().Keys.Add(t.Context(), key.Wrapped{Key: k, Material: []byte("wrapped"), WrapperID: "w"}))
+	}
+	lacking := func(want int) {
+		t.Helper()
+		if n, err := a.Single().Rekeying.Lacking(t.Context()); err != nil || n != want {
+			t.Errorf("Lacking = %d, %v, want %d", n, err, want)
+		}
+	}
+	keep(old)
+	adds(t, b, "u1")
+	keep(fresh)
+	stages[1].enter(t, ahead)
+	everyone(t, a, outbound.Rekeying.Reindex)
+	lacking(0)
+	adds(t, b, "u2")
+	lacking(1)
+	everyone(t, a, outbound.Rekeying.Reindex)
+
+	register := func(id string) error {
+		_, err := b.Single().Entry.Register(t.Context(), outbound.Registration{User: userWith(t, id, id+"@example.com")})
+		return err
+	}
+	late := make(chan error, 1)
+	must(t, a.Within(t.Context(), func(ctx context.Context, s outbound.Stores) error {
+		if n, err := s.Rekeying.Lacking(ctx); err != nil || n != 0 {
+			t.Errorf("Lacking = %d, %v", n, err)
+		}
+		go func() { late <- register("u3") }() // it waits for us
+		retired := old
+		retired.State, retired.Slot = key.Retired, key.NoSlot
+		return errors.Join(s.Keys.Change(ctx, retired, key.Current), s.Keys.Change(ctx, fresh.Promoted(), key.Next))
+	}))
+	stages[2].enter(t, ahead)
+	p, err := b.Single().Principals.ByID(t.Context(), "u1")
+	must(t, err)
+	for what, err := range map[string]error{
+		"a registration that waited": <-late, "a later one": register("u4"), "a change": b.Single().Principals.Save(t.Context(), p),
+	} {
+		if fault.CodeOf(err) != fault.DatabaseFailure {
+			t.Errorf("%s = %v, want DATABASE_FAILURE", what, err)
+		}
+	}
+	for _, id := range []string{"u1", "u2"} {
+		finds(t, a, id, "afterwards")
+	}
+	stages[2].enter(t, behind)
+	adds(t, b, "u5")
+	finds(t, a, "u5", "afterwards")
+}
+
+// One address that two have keeps the others from nothing (F94).
+func TestAnAddressThatTwoHaveIsCountedAndLeftAlone(t *testing.T) {
+	databases(t, func(t *testing.T, url string) {
+		db := open(t, gorm.Config{URL: url})
+		v := before.vault(t)
+		w, stray := gorm.NewStore(db, v), gorm.NewStore(db, stages[2].vault(t))
+		for _, id := range []string{"u1", "u2"} {
+			adds(t, w, id)
+		}
+		must(t, stray.Single().Principals.Add(t.Context(), userWith(t, "u3", "u1@example.com")))
+		stages[1].enter(t, v)
+		if sum := everyone(t, w, outbound.Rekeying.Reindex); sum.Seen != 3 || sum.Failed != 1 {
+			t.Errorf("Reindex = %+v", sum)
+		}
+		if n, err := w.Single().Rekeying.Lacking(t.Context()); err != nil || n != 1 {
+			t.Errorf("Lacking = %d, %v", n, err)
+		}
+		finds(t, w, "u2", "afterwards")
 	})
 }

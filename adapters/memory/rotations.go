@@ -111,6 +111,8 @@ func (t rekeying) Reindex(ctx context.Context, after principal.ID, limit int) (o
 	return t.batch(ctx, after, limit, func(p principal.Snapshot) bool { return !p.Email.IsZero() })
 }
 
+func (t rekeying) Lacking(context.Context) (int, error) { return 0, nil }
+
 func (t rekeying) Clear(ctx context.Context, after principal.ID, limit int) (outbound.Batch, error) {
 	return t.batch(ctx, after, limit, func(principal.Snapshot) bool { return false })
 }

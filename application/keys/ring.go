@@ -116,6 +116,16 @@ func (r *Ring) Poke() {
 // often as they like.
 const leastApart = time.Second
 
+// patience is how long a reload may take. One that hangs with a lost connection
+// must not keep the next one from finding a good one.
+const patience = 3 * time.Second
+
+func (r *Ring) inTime(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return r.Reload(ctx)
+}
+
 // Run reloads again and again until ctx ends. Failures are logged.
 func (r *Ring) Run(ctx context.Context) {
 	for {
@@ -129,7 +139,7 @@ func (r *Ring) Run(ctx context.Context) {
 		case <-r.poke:
 		}
 		wait.Stop()
-		if err := r.Reload(ctx); err != nil && ctx.Err() == nil {
+		if err := r.inTime(ctx); err != nil && ctx.Err() == nil {
 			r.d.Log.ErrorContext(ctx, "keys not reloaded, those of before stay in use", "age", r.Age().String(), "err", err)
 		}
 	}

@@ -421,6 +421,13 @@ func (j *job) reindex(ctx context.Context, step key.Step) error {
 // takeOver ends the first phase. The key before keeps its slot when there are
 // addresses that only it finds.
 func (j *job) takeOver(ctx context.Context, s outbound.Stores, step key.Step) (key.Step, error) {
+	lacking, err := s.Rekeying.Lacking(ctx)
+	if err != nil {
+		return step, fmt.Errorf("count addresses that are not indexed: %w", err)
+	}
+	if lacking > step.Failed { // by somebody who has not loaded the key
+		return step.Anew(), nil
+	}
 	ring, err := stored(ctx, s)
 	if err != nil {
 		return step, err

@@ -141,7 +141,7 @@ func (f *foundation) rewrap(ctx context.Context) error {
 
 // spread is after how long every replica has loaded what was stored: one that is
 // healthy looks twice in it. One that is not says so, and is not ready.
-const spread = 5 * time.Second
+const spread = 6 * time.Second
 
 func newWorker(f *foundation) *appkeys.Worker {
 	t, wait := f.cfg.Tokens, spread

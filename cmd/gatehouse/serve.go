@@ -207,8 +207,9 @@ func watchKeys(m *prometheusadapter.Metrics, r *appkeys.Ring) {
 }
 
 // staleAfter is how long a replica may go on with keys that may not be the
-// stored ones any more, before it says that it is not ready.
-const staleAfter = 10 * time.Second
+// stored ones any more, before it is not ready and answers nothing: less than
+// others wait for it before they use new ones.
+const staleAfter = 5 * time.Second
 
 // current refuses keys of which is not known whether they are the stored ones.
 func current(r *appkeys.Ring) error {
@@ -216,6 +217,15 @@ func current(r *appkeys.Ring) error {
 		return fmt.Errorf("keys were not compared with the stored ones for %v", age.Truncate(time.Second))
 	}
 	return nil
+}
+
+// unfit is why this process must not answer for others, if it must not.
+func (s *service) unfit() error {
+	err := current(s.ring)
+	if err != nil {
+		s.ring.Poke()
+	}
+	return err
 }
 
 func watchHashes(m *prometheusadapter.Metrics, h *argon2adapter.Hasher) {

@@ -88,6 +88,12 @@ func (s Step) Once() Step {
 	return s
 }
 
+// Anew returns s before its first record.
+func (s Step) Anew() Step {
+	s.Processed, s.Failed, s.After = 0, 0, ""
+	return s
+}
+
 // Seen returns s after n more records, of which some failed, the last of them
 // being after. There may be more in all than were counted at first.
 func (s Step) Seen(n, failed int, after string) Step {

@@ -299,8 +299,12 @@ type Rekeying interface {
 	Rewrap(ctx context.Context, after principal.ID, limit int) (Batch, error)
 	// Reindex looks at the next limit addresses, and indexes those anew that
 	// are not under the next blind-index key or, if there is none, the current
-	// one.
+	// one. An address that somebody else has under that key counts as failed.
 	Reindex(ctx context.Context, after principal.ID, limit int) (Batch, error)
+	// Lacking returns how many addresses are not in the slot that Reindex fills,
+	// and keeps others from writing addresses until the transaction ends: by
+	// then the key may have taken over, and who has not loaded it is refused.
+	Lacking(ctx context.Context) (int, error)
 	// Clear empties the next limit slots that no blind-index key has any more.
 	Clear(ctx context.Context, after principal.ID, limit int) (Batch, error)
 }

@@ -1,0 +1,5 @@
+-- +goose Up
+
+-- Only one process writes to SQLite, and it changes its keys before it goes on.
+
+-- +goose Down
