@@ -154,9 +154,11 @@ func TestWhatIsOnlyReadWritesNothing(t *testing.T) {
 	s.ask("POST", "/api/auth/login", credentialsOf("ada@example.com", ""))
 	var ada string
 	must(t, s.onlooker.QueryRowContext(t.Context(), "SELECT id FROM principals").Scan(&ada))
+	s.ask("POST", "/api/groups", `{"key":"staff","translations":{"en":{"name":"Staff"}}}`)
 	examples := map[string]string{ // of paths that take something
 		"/api/auth/password/reset/cooldown": "/api/auth/password/reset/cooldown?email=ada@example.com",
 		"/api/users/{id}":                   "/api/users/" + ada,
+		"/api/groups/{key}":                 "/api/groups/staff",
 	}
 	for path, item := range doc.Paths.Map() {
 		if item.Get == nil {

@@ -47,8 +47,8 @@ func (d drill) crowd(t *testing.T) {
 	db, err := sql.Open("sqlite", filepath.Join(d.data, fileName))
 	must(t, err)
 	_, err = db.ExecContext(t.Context(), "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) "+
-		"INSERT INTO principals (id, kind, name, email_verified, admin, disabled, password_hash, identities, cred_version, token_gen, "+
-		"data_key, created_at, last_active, version) SELECT 'g' || i, 'guest', 'Guest', 0, 0, 0, '', '', 0, 0, randomblob(60), "+
+		"INSERT INTO principals (id, kind, name, name_fold, email_verified, admin, disabled, password_hash, identities, cred_version, token_gen, "+
+		"data_key, created_at, last_active, version) SELECT 'g' || i, 'guest', 'Guest', 'guest', 0, 0, 0, '', '', 0, 0, randomblob(60), "+
 		"'2028-02-29 12:00:00+00:00', '2028-02-29 12:00:00+00:00', 0 FROM n")
 	must(t, err)
 	must(t, db.Close())

@@ -59,7 +59,9 @@ func TestEveryLogLineOfARequestNamesIt(t *testing.T) {
 	ids := p.walk()
 	must(t, p.stop())
 	of := map[string][]string{}
-	for line := range strings.Lines(p.log.String()) {
+	_, serving, _ := strings.Cut(p.log.String(), `"msg":"ready"`) // a start does things of its own
+	_, serving, _ = strings.Cut(serving, "\n")
+	for line := range strings.Lines(serving) {
 		var l struct{ Msg, RequestID string }
 		must(t, json.Unmarshal([]byte(line), &l))
 		of[l.RequestID] = append(of[l.RequestID], l.Msg)
@@ -70,7 +72,7 @@ func TestEveryLogLineOfARequestNamesIt(t *testing.T) {
 		}
 	}
 	for _, msg := range of[""] {
-		if !slices.Contains([]string{"listening", "ready", "mail delivered", "stopping"}, msg) {
+		if !slices.Contains([]string{"mail delivered", "stopping"}, msg) {
 			t.Errorf("a line %q names no request", msg)
 		}
 	}
