@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -154,9 +155,12 @@ type handlers struct {
 
 var _ api.StrictServerInterface = handlers{}
 
+// document is parsed once: that takes longer than everything else of a start.
+var document = sync.OnceValues(api.Load)
+
 // New returns the handler of the public address.
 func New(d Deps) (http.Handler, error) {
-	doc, err := api.Load()
+	doc, err := document()
 	if err != nil {
 		return nil, err
 	}
