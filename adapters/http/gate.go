@@ -186,11 +186,11 @@ func (g *gate) overshadowed(c echo.Context) bool {
 
 // fit refuses what is answered from the database while this process may read it
 // wrong: with old keys an account that is there looks like one that is not.
-func (g *gate) fit(echo.Context, *scene) error {
+func (g *gate) fit(c echo.Context, _ *scene) error {
 	if len(g.policy.Buckets) == 0 {
 		return nil
 	}
-	if err := g.d.Unfit(); err != nil {
+	if err := g.d.Unfit(c.Request().Context()); err != nil {
 		return fault.New(fault.ServiceOverloaded).Because(err)
 	}
 	return nil

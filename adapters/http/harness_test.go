@@ -336,7 +336,7 @@ func (w *world) compose(s setup) adapter.Deps {
 		CreateGuest: guest.NewCreator(guest.CreatorDeps{Work: work, Issuer: w.issuer, Locate: locate, NewID: newID, Now: now}),
 
 		Buckets: faultyBuckets{memory.NewBuckets(), w.faults}, Words: words(), Traffic: w.traffic, NewID: newID, Now: now,
-		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Stopping: w.stopping, Unfit: func() error { return nil }, BaseURL: base, BodyLimit: 64 << 10,
+		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Stopping: w.stopping, Unfit: func(context.Context) error { return nil }, BaseURL: base, BodyLimit: 64 << 10,
 		Transport: adapter.Transport{HeaderAllowed: true, HeaderPreferred: true},
 		Limits: adapter.Limits{
 			Enabled: true,

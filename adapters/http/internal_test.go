@@ -199,7 +199,7 @@ func TestAStoppingServiceAnswersBeforeAnythingElse(t *testing.T) {
 }
 
 func TestAnUnfitServiceAnswersNothingFromTheDatabase(t *testing.T) {
-	w := newWorld(t, with(func(d *adapter.Deps) { d.Unfit = func() error { return errStorage } }))
+	w := newWorld(t, with(func(d *adapter.Deps) { d.Unfit = func(context.Context) error { return errStorage } }))
 	for _, line := range []string{"POST /api/auth/login", "GET /api/users/me", "POST /api/auth/register"} {
 		if a := w.want(503, "SERVICE_OVERLOADED", req(line, "{}")); a.header.Get("Retry-After") != "1" {
 			t.Errorf("%s: Retry-After %q", line, a.header.Get("Retry-After"))

@@ -81,7 +81,7 @@ type Deps struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 	Stopping *atomic.Bool // set when the process begins to stop
-	Unfit    func() error // why this process must not answer for others, nil when it may
+	Unfit    Check        // why this process must not answer for others, nil when it may
 
 	BaseURL        *url.URL // the one source of the own origin and of cookie security
 	AllowedOrigins []string

@@ -33,7 +33,8 @@ type Ring struct {
 
 	mu     sync.Mutex // of what others look at meanwhile
 	stored []key.Wrapped
-	seen   time.Time // when they last were the stored ones
+	seen   time.Time     // when they last were the stored ones
+	look   chan struct{} // closed when the comparison that somebody waits for is over; nil if nobody does
 }
 
 // NewRing returns a Ring without keys. [Ring.Reload] loads them.
@@ -103,6 +104,42 @@ func (r *Ring) Age() time.Duration {
 	return r.d.Now().Sub(r.seen)
 }
 
+// Fresh refuses unless the keys in use were the stored ones no longer ago than
+// within. If that is not known they are compared first, once for everybody who
+// asks meanwhile.
+func (r *Ring) Fresh(ctx context.Context, within time.Duration) error {
+	if r.Age() <= within {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-r.compare(ctx):
+	}
+	if age := r.Age(); age > within {
+		return fmt.Errorf("keys were not compared with the stored ones for %v", age.Truncate(time.Second))
+	}
+	return nil
+}
+
+func (r *Ring) compare(ctx context.Context) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.look != nil {
+		return r.look
+	}
+	done := make(chan struct{})
+	r.look = done
+	go func() {
+		defer close(done)
+		r.reload(context.WithoutCancel(ctx))
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.look = nil
+	}()
+	return done
+}
+
 // Poke asks for a reload, because something needs a key that is not there. It
 // never blocks.
 func (r *Ring) Poke() {
@@ -120,10 +157,13 @@ const leastApart = time.Second
 // must not keep the next one from finding a good one.
 const patience = 3 * time.Second
 
-func (r *Ring) inTime(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+// reload reloads, and logs what keeps it from that.
+func (r *Ring) reload(ctx context.Context) {
+	within, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return r.Reload(ctx)
+	if err := r.Reload(within); err != nil && ctx.Err() == nil {
+		r.d.Log.ErrorContext(ctx, "keys not reloaded, those of before stay in use", "age", r.Age().String(), "err", err)
+	}
 }
 
 // Run reloads again and again until ctx ends. Failures are logged.
@@ -139,9 +179,7 @@ func (r *Ring) Run(ctx context.Context) {
 		case <-r.poke:
 		}
 		wait.Stop()
-		if err := r.inTime(ctx); err != nil && ctx.Err() == nil {
-			r.d.Log.ErrorContext(ctx, "keys not reloaded, those of before stay in use", "age", r.Age().String(), "err", err)
-		}
+		r.reload(ctx)
 	}
 }
 

@@ -30,7 +30,7 @@ func TestKeysReachEveryProcessWithinSeconds(t *testing.T) {
 			got, installs = keys, installs+1
 			return nil
 		}))
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute + time.Second/2) // between two looks
 		a.rotate(t)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
@@ -157,5 +157,28 @@ func TestReplicasThatRewrapAtOnceDoSoOnce(t *testing.T) {
 		if k.WrapperID != "master-2" {
 			t.Errorf("%s is under %s", k.ID, k.WrapperID)
 		}
+	}
+}
+
+// Whoever needs keys that are surely the stored ones waits for one comparison,
+// however many wait, and is refused when it fails.
+func TestKeysThatMayBeOldAreComparedBeforeTheyAreTrusted(t *testing.T) {
+	w, c := newWorld(), &clock{noon}
+	r := w.replica(t, c).ring
+	check(t, r.Fresh(t.Context(), time.Minute))
+	c.Time = noon.Add(time.Hour)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if err := r.Fresh(t.Context(), time.Minute); err != nil || r.Age() != 0 {
+				t.Errorf("Fresh = %v, age %v", err, r.Age())
+			}
+		})
+	}
+	all.Wait()
+	c.Time = noon.Add(2 * time.Hour)
+	w.work.FailAt, w.work.Err = w.work.Calls()+1, fault.New(fault.DatabaseFailure)
+	if r.Fresh(t.Context(), time.Minute) == nil {
+		t.Error("keys that could not be compared pass for the stored ones")
 	}
 }

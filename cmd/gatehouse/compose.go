@@ -391,7 +391,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		})),
 
 		Buckets: s.shared.buckets, Words: words, Traffic: s.metrics,
-		NewID: newID, Now: now, Log: s.log, Stopping: &s.flights.stopping, Unfit: s.unfit,
+		NewID: newID, Now: now, Log: s.log, Stopping: &s.flights.stopping, Unfit: s.currentKeys,
 
 		BaseURL: base, AllowedOrigins: cfg.HTTP.AllowedOrigins, TrustedProxies: trusted, BodyLimit: int64(cfg.HTTP.BodyLimit),
 		Transport: httpadapter.Transport{HeaderAllowed: cfg.Tokens.HeaderAllowed, HeaderPreferred: cfg.Tokens.HeaderPreferred},

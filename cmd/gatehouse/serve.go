@@ -160,7 +160,7 @@ func (s *service) assemble(ctx context.Context, words httpadapter.Words, hasher 
 		Checks: map[string]httpadapter.Check{
 			"database":   steady(s.db.Ping),
 			"migrations": steady(s.db.SchemaCurrent),
-			"keys":       func(context.Context) error { return errors.Join(parts.selfTest(), current(s.ring)) },
+			"keys":       func(ctx context.Context) error { return errors.Join(parts.selfTest(), s.currentKeys(ctx)) },
 		},
 		Helps: s.shared.checks(),
 	})
@@ -211,22 +211,8 @@ func watchKeys(m *prometheusadapter.Metrics, r *appkeys.Ring) {
 // others wait for it before they use new ones.
 const staleAfter = 5 * time.Second
 
-// current refuses keys of which is not known whether they are the stored ones.
-func current(r *appkeys.Ring) error {
-	if age := r.Age(); age > staleAfter {
-		return fmt.Errorf("keys were not compared with the stored ones for %v", age.Truncate(time.Second))
-	}
-	return nil
-}
-
-// unfit is why this process must not answer for others, if it must not.
-func (s *service) unfit() error {
-	err := current(s.ring)
-	if err != nil {
-		s.ring.Poke()
-	}
-	return err
-}
+// currentKeys refuses keys of which is not known whether they are the stored ones.
+func (s *service) currentKeys(ctx context.Context) error { return s.ring.Fresh(ctx, staleAfter) }
 
 func watchHashes(m *prometheusadapter.Metrics, h *argon2adapter.Hasher) {
 	m.Gauge("gatehouse_hash_slots_in_use", "Passwords being hashed.", func() float64 { return float64(h.Stats().InUse) })
