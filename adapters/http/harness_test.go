@@ -15,7 +15,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -29,6 +28,8 @@ import (
 	"github.com/google/uuid"
 
 	adapter "gatehouse/adapters/http"
+	"gatehouse/adapters/http/api"
+	"gatehouse/adapters/http/api/contracttest"
 	"gatehouse/adapters/i18n"
 	"gatehouse/adapters/jwx"
 	"gatehouse/adapters/ledger"
@@ -85,18 +86,25 @@ type endpoint struct {
 }
 
 var contract = sync.OnceValue(func() (c contractFile) {
-	b, err := os.ReadFile("../../docs/contract/endpoints.json")
-	if err == nil {
-		err = json.Unmarshal(b, &c)
-	}
-	if err != nil {
+	if err := contracttest.Read("../../docs/contract", &c); err != nil {
 		panic(err)
 	}
 	return c
 })
 
-// built are the ids of the operations that are served.
-var built = []string{"A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "A10", "A11", "A12", "P1", "P2", "P3", "P4", "P5", "S1", "S2", "S3", "S4", "U1", "U2", "U3", "U4", "U5", "D1", "D2", "G1", "G2", "K1", "K2", "W1", "W2", "W3", "R1", "R2", "R3", "R4", "R5", "R6", "R7"}
+// built are the ids of the operations that are served: all of the document.
+var built = sync.OnceValue(func() (ids []string) {
+	doc, err := api.Load()
+	if err != nil {
+		panic(err)
+	}
+	for _, item := range doc.Paths.Map() {
+		for _, op := range item.Operations() {
+			ids = append(ids, op.Extensions["x-id"].(string))
+		}
+	}
+	return slices.Sorted(slices.Values(ids))
+})
 
 func endpointOf(t *testing.T, id string) endpoint {
 	t.Helper()

@@ -232,7 +232,7 @@ func TestPathsAreExact(t *testing.T) {
 func TestKnownPathsNameTheirMethods(t *testing.T) {
 	w := newWorld(t, with(func(d *adapter.Deps) { d.Limits.Enabled = false }))
 	allowed := map[string][]string{}
-	for _, id := range built {
+	for _, id := range built() {
 		e := endpointOf(t, id)
 		path := strings.Replace(e.Path, "{sessionId}", "018f0000-0000-7000-8000-000000000000", 1)
 		allowed[path] = append(allowed[path], e.Method)
@@ -262,7 +262,7 @@ func TestHeadIsAnsweredAsGetWithoutABody(t *testing.T) {
 	w := newWorld(t)
 	a := w.admin()
 	w.groups("staff")
-	for _, id := range built {
+	for _, id := range built() {
 		e := endpointOf(t, id)
 		if e.Method != http.MethodGet {
 			continue

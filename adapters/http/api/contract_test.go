@@ -7,7 +7,6 @@ import (
 	"go/token"
 	"maps"
 	"net/http"
-	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -18,10 +17,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"gatehouse/adapters/http/api"
+	"gatehouse/adapters/http/api/contracttest"
 )
 
-// contract is the machine-readable twin of the contract, as far as the
-// document repeats it.
+// contract is the machine-readable contract, as far as the document repeats
+// it.
 type contract struct {
 	ErrorMediaType string
 	ErrorSchema    string
@@ -60,11 +60,7 @@ type param struct {
 
 func read(t *testing.T) (c contract) {
 	t.Helper()
-	b, err := os.ReadFile("../../../docs/contract/endpoints.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, &c); err != nil {
+	if err := contracttest.Read("../../../docs/contract", &c); err != nil {
 		t.Fatal(err)
 	}
 	return c
