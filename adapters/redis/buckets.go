@@ -42,6 +42,7 @@ func (c *Cache) Take(ctx context.Context, now time.Time, takes ...limit.Take) (r
 	if len(takes) == 0 {
 		return -1, 0
 	}
+	before := c.lefts(now, takes)
 	a, err := c.take(ctx, takes)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -49,10 +50,38 @@ func (c *Cache) Take(ctx context.Context, now time.Time, takes ...limit.Take) (r
 		c.alone.Add(1)
 		return c.known.Take(now, takes...)
 	}
+	refused, wait = a.refused, a.wait
+	if refused < 0 && c.forgotten(takes, before, a) {
+		refused, wait = c.known.Take(now, takes...)
+	}
 	for i, left := range a.left {
 		c.known.Learn(now, takes[i].Key, left)
 	}
-	return a.refused, a.wait
+	return refused, wait
+}
+
+// lefts is how long each bucket takes to be full, as this replica knows it.
+func (c *Cache) lefts(now time.Time, takes []limit.Take) []time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	lefts := make([]time.Duration, len(takes))
+	for i, t := range takes {
+		lefts[i] = c.known.Left(now, t.Key)
+	}
+	return lefts
+}
+
+// forgotten reports whether the server knows less of a bucket than it did
+// before: it was flushed, or started anew. Then this replica counts for itself
+// besides, so that nobody gains by that. What passes on the way is no loss.
+func (c *Cache) forgotten(takes []limit.Take, before []time.Duration, a taken) bool {
+	for i, t := range takes {
+		each := t.Budget.Interval()
+		if a.left[i]+max(each/2, c.cfg.Patience) < before[i]+each {
+			return true
+		}
+	}
+	return false
 }
 
 // taken is the answer of the script.

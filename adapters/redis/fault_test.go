@@ -143,6 +143,23 @@ func TestAFlushRevivesNothing(t *testing.T) {
 	}
 }
 
+// F26: a server that forgot what was taken does not give it again.
+func TestAFlushFillsNoBucketThatAReplicaKnows(t *testing.T) {
+	s := redistest.Start(t)
+	c, other := connected(t, s.URL), connected(t, s.URL)
+	if n := given(t, c, 4) + given(t, other, 4); n != 8 {
+		t.Fatalf("%d of 8 were let through", n)
+	}
+	s.Do("FLUSHALL")
+	if n := given(t, other, 20); n != 2 {
+		t.Errorf("%d were let through after a flush, want the 2 that were left", n)
+	}
+	s.Do("FLUSHALL")
+	if n := given(t, other, 20); n != 0 {
+		t.Errorf("%d were let through after another one", n)
+	}
+}
+
 // F26, F93: a server that starts from a snapshot has what was there before a
 // revocation, and what was told it since is lost.
 func TestASnapshotRevivesNothing(t *testing.T) {
@@ -294,7 +311,7 @@ func TestMarksThatAreNoneAreMisses(t *testing.T) {
 
 func TestBucketsThatAreNoneAreReplaced(t *testing.T) {
 	s := redistest.Start(t)
-	c, other := connected(t, s.URL), connected(t, s.URL)
+	other := connected(t, s.URL)
 	for _, tc := range []struct {
 		command, value string
 		want           int
@@ -309,6 +326,7 @@ func TestBucketsThatAreNoneAreReplaced(t *testing.T) {
 		{"SET", "1e300", 0},
 	} {
 		s.Do("FLUSHALL")
+		c := connected(t, s.URL) // who has not heard of the bucket
 		given(t, other, 1)
 		plant(s, "*bucket*", tc.command, tc.value)
 		if n := given(t, c, 20); n != tc.want {
