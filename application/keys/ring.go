@@ -27,6 +27,8 @@ type Ring struct {
 	d    RingDeps
 	poke chan struct{}
 
+	looks sync.WaitGroup // comparisons that somebody asked for
+
 	turn   sync.Mutex // one loads at a time
 	users  []func([]key.Opened) error
 	opened []key.Opened
@@ -130,13 +132,13 @@ func (r *Ring) compare(ctx context.Context) <-chan struct{} {
 	}
 	done := make(chan struct{})
 	r.look = done
-	go func() {
+	r.looks.Go(func() {
 		defer close(done)
 		r.reload(context.WithoutCancel(ctx))
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.look = nil
-	}()
+	})
 	return done
 }
 
@@ -166,8 +168,10 @@ func (r *Ring) reload(ctx context.Context) {
 	}
 }
 
-// Run reloads again and again until ctx ends. Failures are logged.
+// Run reloads again and again until ctx ends, and returns when no comparison
+// runs any more. Nobody may ask for one by then. Failures are logged.
 func (r *Ring) Run(ctx context.Context) {
+	defer r.looks.Wait()
 	for {
 		if !pause(ctx, leastApart) {
 			return
