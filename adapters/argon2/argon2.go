@@ -73,11 +73,7 @@ func New(c Config) (*Hasher, error) {
 	}
 	h := &Hasher{now: c.Now, queue: newQueue(c.Slots, c.Queue)}
 	var err error
-	h.make, err = argon2.New(
-		argon2.WithVariantID(), argon2.WithM(uint32(c.MemoryKiB)), argon2.WithT(c.Iterations), //nolint:gosec // in bounds
-		argon2.WithP(c.Parallelism), argon2.WithS(saltSize), argon2.WithK(outputSize),
-	)
-	if err != nil {
+	if h.make, err = wanted.hasher(); err != nil {
 		return nil, fmt.Errorf("argon2: %w", err)
 	}
 	made, err := h.hash("nobody")
@@ -140,6 +136,28 @@ func (h *Hasher) hash(text string) (string, error) {
 	return digest.Encode(), nil
 }
 
+// hashLike makes a PHC string with everything but the output of another.
+func (h *Hasher) hashLike(text, like string) (string, error) {
+	digest, c, err := parse(like)
+	if err != nil {
+		return "", err
+	}
+	salted, ok := digest.(interface{ Salt() []byte })
+	if !ok {
+		return "", errNotOurs
+	}
+	with, err := c.hasher()
+	if err != nil {
+		return "", err
+	}
+	defer h.measure(h.now())
+	made, err := with.HashWithSalt(text, salted.Salt())
+	if err != nil {
+		return "", err
+	}
+	return made.Encode(), nil
+}
+
 // matches compares in constant time.
 func (h *Hasher) matches(text string, d algorithm.Digest) (bool, error) {
 	defer h.measure(h.now())
@@ -185,12 +203,14 @@ func (t *turn) usable() error {
 	return t.ended()
 }
 
+var errTooLong = errors.New("the password is too long")
+
 // Hash implements [outbound.Turn]. It fails on a password that is too long,
 // because none such ever matches.
 func (t *turn) Hash(p password.Plain) (password.Hash, error) {
 	err := t.usable()
 	if err == nil && p.TooLong() {
-		err = errors.New("the password is too long")
+		err = errTooLong
 	}
 	if err != nil {
 		return password.Hash{}, failure(err)
@@ -223,6 +243,23 @@ func (t *turn) Matches(p password.Plain, h password.Hash) (ok, outdated bool, er
 	}
 	ok = ok && !h.IsZero() && !p.TooLong()
 	return ok, ok && made != t.hasher.current, nil
+}
+
+// HashLike implements [outbound.Turn]. It fails on what is too long, as Hash
+// does.
+func (t *turn) HashLike(p password.Plain, like password.Hash) (password.Hash, error) {
+	err := t.usable()
+	if err == nil && p.TooLong() {
+		err = errTooLong
+	}
+	if err != nil {
+		return password.Hash{}, failure(err)
+	}
+	made, err := t.hasher.hashLike(p.Reveal(), like.Encoded())
+	if err != nil {
+		return password.Hash{}, failure(err)
+	}
+	return password.NewHash(made), nil
 }
 
 func failure(cause error) error { return fault.New(fault.HashFailure).Because(cause) }

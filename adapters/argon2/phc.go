@@ -33,6 +33,14 @@ func (c cost) affordable() bool {
 		within(c.salt, 8, 64) && within(c.output, 16, 64)
 }
 
+// hasher makes hashes of this cost, which is affordable.
+func (c cost) hasher() (*argon2.Hasher, error) {
+	return argon2.New(
+		argon2.WithVariantID(), argon2.WithM(uint32(c.memory)), argon2.WithT(c.iterations), //nolint:gosec // in bounds
+		argon2.WithP(c.lanes), argon2.WithS(c.salt), argon2.WithK(c.output),
+	)
+}
+
 func within(n, least, most int) bool { return least <= n && n <= most }
 
 var (

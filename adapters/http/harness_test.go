@@ -696,6 +696,8 @@ func (t fakeTurn) Hash(p password.Plain) (password.Hash, error) {
 	return hashOf(p.Reveal()), nil
 }
 
+func (t fakeTurn) HashLike(p password.Plain, _ password.Hash) (password.Hash, error) { return t.Hash(p) }
+
 func (t fakeTurn) Matches(p password.Plain, h password.Hash) (ok, outdated bool, err error) {
 	if err := t.f.at("match"); err != nil {
 		return false, false, err

@@ -80,6 +80,8 @@ func (h *visible) Hash(p password.Plain) (password.Hash, error) {
 	return password.NewHash(h.current() + ":" + p.Reveal()), nil
 }
 
+func (h *visible) HashLike(p password.Plain, _ password.Hash) (password.Hash, error) { return h.Hash(p) }
+
 func (h *visible) Matches(p password.Plain, of password.Hash) (ok, outdated bool, err error) {
 	h.hashes.Add(1)
 	if h.broken.Load() {

@@ -41,9 +41,11 @@ var mayImport = []struct{ pkg, deps string }{
 	{"adapters/memory", "std domain/ ports/outbound"},
 	{"adapters/otel", "std domain/ ports/outbound go.opentelemetry.io/otel"},
 	{"adapters/prometheus", "std domain/ ports/outbound github.com/prometheus/client_golang"},
+	{"adapters/qr", "std domain/secret ports/outbound github.com/boombuler/barcode"},
 	{"adapters/redis/redistest", "std"},
 	{"adapters/redis", "std domain/ ports/outbound github.com/redis/rueidis"},
 	{"adapters/telemetry", "std domain/ ports/outbound"},
+	{"adapters/totp", "std domain/ ports/outbound github.com/pquerna/otp"},
 	{"adapters/transit", "std domain/ ports/outbound"},
 	{"adapters/vault", "std domain/ ports/outbound"},
 

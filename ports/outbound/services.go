@@ -34,6 +34,11 @@ type Turn interface {
 	// is too long. outdated says that h matches and should be renewed. It
 	// fails on an h that no hasher made, or whose cost is out of bounds.
 	Matches(p password.Plain, h password.Hash) (ok, outdated bool, err error)
+	// HashLike hashes with the salt and at the cost of like: the result equals
+	// like if p is what like was made of, and one call tells which of several
+	// hashes that share a salt is p's. It fails on what Matches fails on, and on
+	// nobody's hash.
+	HashLike(p password.Plain, like password.Hash) (password.Hash, error)
 	// Done lets the next one in. More than one call is fine.
 	Done()
 }

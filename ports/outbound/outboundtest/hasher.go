@@ -30,6 +30,7 @@ func Hasher(t *testing.T, open func(t *testing.T, turns, places int) outbound.Ha
 		{"NobodysHashNeverMatches", nobodysHashNeverMatches},
 		{"TooLongNeverMatches", tooLongNeverMatches},
 		{"ForeignHashIsAFailure", foreignHashIsAFailure},
+		{"HashesAlikeForOneSalt", hashesAlikeForOneSalt},
 		{"TurnsEndOnce", turnsEndOnce},
 		{"NoTurnForTheDead", noTurnForTheDead},
 		{"GivesTurnsInOrder", givesTurnsInOrder},
@@ -136,6 +137,39 @@ func foreignHashIsAFailure(t *testing.T, open func(t *testing.T, turns, places i
 		} else if strings.Contains(err.Error(), foreign) || strings.Contains(err.Error(), salt) {
 			t.Errorf("Matches with %.60q tells the hash: %v", foreign, err)
 		}
+		made, err := turn.HashLike(password.NewPlain("x"), password.NewHash(foreign))
+		if !made.IsZero() || fault.CodeOf(err) != fault.HashFailure {
+			t.Errorf("HashLike %.60q = %v, want HASH_FAILURE alone", foreign, err)
+		} else if strings.Contains(err.Error(), foreign) || strings.Contains(err.Error(), salt) {
+			t.Errorf("HashLike %.60q tells the hash: %v", foreign, err)
+		}
+	}
+}
+
+func hashesAlikeForOneSalt(t *testing.T, open func(t *testing.T, turns, places int) outbound.Hasher) {
+	turn := admit(t, open(t, 1, 0))
+	first := hash(t, turn, "K7QXBTM2ZD")
+	like := func(s string) password.Hash {
+		h, err := turn.HashLike(password.NewPlain(s), first)
+		must(t, err)
+		return h
+	}
+	if !like("K7QXBTM2ZD").Equal(first) {
+		t.Error("what a hash was made of gives another hash with its salt")
+	}
+	second := like("9WERTYUPAS")
+	if second.Equal(first) || !like("9WERTYUPAS").Equal(second) {
+		t.Error("one salt does not tell one text from another")
+	}
+	if ok, outdated, err := turn.Matches(password.NewPlain("9WERTYUPAS"), second); !ok || outdated || err != nil {
+		t.Errorf("Matches with a hash that shares its salt = %v, %v, %v", ok, outdated, err)
+	}
+	if h, err := turn.HashLike(password.NewPlain("x"), password.Hash{}); !h.IsZero() || fault.CodeOf(err) != fault.HashFailure {
+		t.Errorf("HashLike nobody's = %v, want HASH_FAILURE alone", err)
+	}
+	long := password.NewPlain(strings.Repeat("a", 1<<20))
+	if h, err := turn.HashLike(long, first); !h.IsZero() || fault.CodeOf(err) != fault.HashFailure {
+		t.Errorf("HashLike of what is too long = %v, want HASH_FAILURE alone", err)
 	}
 }
 
@@ -153,6 +187,9 @@ func turnsEndOnce(t *testing.T, open func(t *testing.T, turns, places int) outbo
 	}
 	if _, err := turn.Hash(password.NewPlain("x")); fault.CodeOf(err) != fault.HashFailure {
 		t.Errorf("Hash after Done = %v, want HASH_FAILURE", err)
+	}
+	if _, err := turn.HashLike(password.NewPlain("x"), made); fault.CodeOf(err) != fault.HashFailure {
+		t.Errorf("HashLike after Done = %v, want HASH_FAILURE", err)
 	}
 	if ok, _, err := turn.Matches(password.NewPlain("Tr4in-Station"), made); ok || fault.CodeOf(err) != fault.HashFailure {
 		t.Errorf("Matches after Done = %v, %v, want HASH_FAILURE", ok, err)
