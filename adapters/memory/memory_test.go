@@ -16,6 +16,10 @@ func TestStores(t *testing.T) {
 	outboundtest.Stores(t, func(*testing.T) outbound.UnitOfWork { return memory.New() })
 }
 
+func TestStorage(t *testing.T) {
+	outboundtest.Storage(t, func(*testing.T) outbound.Storage { return memory.NewStorage() })
+}
+
 func TestBuckets(t *testing.T) {
 	outboundtest.Buckets(t, func(*testing.T) outboundtest.BucketStore {
 		return outboundtest.BucketStore{Replicas: []outbound.Buckets{memory.NewBuckets()}}

@@ -26,6 +26,7 @@ var mayImport = []struct{ pkg, deps string }{
 	{"application/", "std domain/ ports/inbound ports/outbound application/"},
 
 	{"adapters/argon2", "std domain/ ports/outbound github.com/go-crypt/crypt golang.org/x/crypto/argon2"},
+	{"adapters/disk", "std domain/ ports/outbound"},
 	{"adapters/geoip", "std domain/client github.com/oschwald/maxminddb-golang/v2"},
 	{"adapters/gorm/pgtest", "std github.com/jackc/pgx/v5"},
 	{"adapters/gorm", "std domain/ ports/outbound gorm.io/ modernc.org/sqlite github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
@@ -44,6 +45,8 @@ var mayImport = []struct{ pkg, deps string }{
 	{"adapters/qr", "std domain/secret ports/outbound github.com/boombuler/barcode"},
 	{"adapters/redis/redistest", "std"},
 	{"adapters/redis", "std domain/ ports/outbound github.com/redis/rueidis"},
+	{"adapters/s3/s3test", "std"},
+	{"adapters/s3", "std domain/ ports/outbound github.com/minio/minio-go/v7"},
 	{"adapters/telemetry", "std domain/ ports/outbound"},
 	{"adapters/totp", "std domain/ ports/outbound github.com/pquerna/otp"},
 	{"adapters/transit", "std domain/ ports/outbound"},
