@@ -36,7 +36,7 @@ func served(t *testing.T) (url string) {
 // looks open what is sealed in what [fill] wrote.
 var looks = map[string]func(context.Context, outbound.Stores) error{
 	"principal": openPrincipal, "access": openAccess, "address": openByEmail, "list": openList, "pair": openPair,
-	"link": openLink, "notice": openNotice,
+	"link": openLink, "notice": openNotice, "passkey": openPasskey,
 }
 
 func content(context.Context, string) error { return nil }

@@ -10,6 +10,7 @@ import (
 	"gatehouse/domain/group"
 	"gatehouse/domain/notice"
 	"gatehouse/domain/onetime"
+	"gatehouse/domain/passkey"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/secret"
@@ -90,6 +91,12 @@ var (
 	}
 )
 
+// fob is a passkey, whose name is personal.
+var fob = passkey.Passkey{
+	ID: "k1", Principal: "u1", Name: "Canary Phone", CreatedAt: now,
+	Key: passkey.Key{Credential: []byte("credential"), Public: []byte("public key")},
+}
+
 // arrival is a sign-in that owes an alert, once there is a device.
 func arrival(p *principal.Principal) outbound.SignIn {
 	n := mail("n3", p.ID())
@@ -133,6 +140,7 @@ func fill(t testing.TB, w outbound.UnitOfWork) {
 		must(t, s.Principals.Add(ctx, restored(t, member)))
 		must(t, s.Sessions.Add(ctx, signIn("s1")))
 		must(t, s.OneTime.Add(ctx, item))
+		must(t, s.Passkeys.Add(ctx, fob))
 		must(t, s.Outbox.Add(ctx, mail("n1", "u1")))
 		must(t, s.Outbox.Add(ctx, mail("n2", "")))
 		must(t, s.Attempts.Save(ctx, guesser, throttle.State{}.Count(now)))

@@ -138,6 +138,11 @@ var hot = map[string]func(ctx context.Context, s outbound.Stores) error{
 	"Release": func(ctx context.Context, s outbound.Stores) error { return s.Outbox.Release(ctx, "me", noon) },
 	"Backlog": func(ctx context.Context, s outbound.Stores) error { return second(s.Outbox.Backlog(ctx)) },
 	"Notices": func(ctx context.Context, s outbound.Stores) error { return second(s.Outbox.Purge(ctx, noon, noon, 9)) },
+	"Passkeys": func(ctx context.Context, s outbound.Stores) error {
+		p, err := s.Passkeys.ByCredential(ctx, []byte("k1"))
+		return errors.Join(err, second(s.Passkeys.Of(ctx, "u1")),
+			s.Passkeys.Use(ctx, p, p.SignCount), s.Passkeys.Rename(ctx, "u1", "k1", "x"), s.Passkeys.Delete(ctx, "u2", "k2"))
+	},
 	"State": func(ctx context.Context, s outbound.Stores) error {
 		return second(s.Attempts.State(ctx, throttle.Subject{}))
 	},
@@ -234,6 +239,8 @@ var crowd = []string{
 	`INSERT INTO attempts (key, failures, last) SELECT blob('a' || i), 1, at(86400.0 * i) FROM n`,
 	`INSERT INTO cooldowns (key, until) SELECT blob('c' || i), at(i) FROM n`,
 	`INSERT INTO buckets (key, full_at, taken) SELECT blob('b' || i), i, true FROM n`,
+	`INSERT INTO passkeys (id, principal_id, credential, public_key, name, aaguid, transports, backup_eligible, backed_up, sign_count, created_at)
+	SELECT 'k' || i, 'u' || i, blob('k' || i), blob('public'), blob('Phone'), blob(''), '', false, false, 1, at(0) FROM n`,
 	`INSERT INTO devices (principal_id, key, last_seen) SELECT 'u' || i, blob('d' || i), at(i) FROM n`,
 }
 

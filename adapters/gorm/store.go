@@ -85,6 +85,7 @@ func stores(c *conn) outbound.Stores {
 		Principals: principals{c}, Groups: groups{c}, Sessions: sessions{c}, OneTime: oneTime{c}, Outbox: outbox{c},
 		Attempts: attempts{c}, Cooldowns: cooldowns{c}, Devices: devices{c}, Keys: keys{c}, Rotations: rotations{c},
 		Rekeying: rekeying{c}, Restores: restores{c}, Erasures: erasures{c}, Entry: entry{c},
+		Passkeys: passkeys{c},
 	}
 }
 

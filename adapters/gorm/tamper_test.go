@@ -66,6 +66,11 @@ func openLink(ctx context.Context, s outbound.Stores) error {
 	return err
 }
 
+func openPasskey(ctx context.Context, s outbound.Stores) error {
+	_, err := s.Passkeys.ByCredential(ctx, fob.Credential)
+	return err
+}
+
 func openNotice(ctx context.Context, s outbound.Stores) error {
 	all, err := s.Outbox.Claim(ctx, "me", now, now, 1)
 	if err != nil {
@@ -97,6 +102,7 @@ func TestTamperingIsFoundOut(t *testing.T) {
 		"pair":               {"UPDATE refresh_grace SET pair = $1", openPair, sealed},
 		"address of a link":  {"UPDATE one_time SET address = $1", openLink, sealed},
 		"owner of a link":    {"UPDATE one_time SET principal_id = NULL", openLink, sealed},
+		"name of a passkey":  {"UPDATE passkeys SET name = $1", openPasskey, sealed},
 		"notice":             {"UPDATE outbox SET payload = $1 WHERE id = 'n1'", openNotice, sealed},
 		"kind of a notice":   {"UPDATE outbox SET kind = 'login_alert' WHERE id = 'n1'", openNotice, sealed},
 		"owner of a notice":  {"UPDATE outbox SET principal_id = NULL WHERE id = 'n1'", openNotice, sealed},

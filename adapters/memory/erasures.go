@@ -9,6 +9,7 @@ import (
 
 	"gatehouse/domain/notice"
 	"gatehouse/domain/onetime"
+	"gatehouse/domain/passkey"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/session"
 	"gatehouse/domain/throttle"
@@ -66,6 +67,7 @@ func (t principals) PurgeGuests(ctx context.Context, before time.Time, limit int
 func (s *state) delete(id principal.ID) {
 	s.addresses.purge(len(s.addresses.rows), func(_ string, of principal.ID) bool { return of == id })
 	s.items.purge(len(s.items.rows), func(_ onetime.Hash, i onetime.Item) bool { return i.Principal == id })
+	s.passkeys.purge(len(s.passkeys.rows), func(_ passkey.ID, k passkey.Passkey) bool { return k.Principal == id })
 	s.devices.purge(len(s.devices.rows), func(k deviceKey, _ time.Time) bool { return k.of == id })
 	s.graces.purge(len(s.graces.rows), func(k graceKey, _ grace) bool { return s.sessions.rows[k.session].PrincipalID == id })
 	s.sessions.purge(len(s.sessions.rows), func(_ session.ID, row session.Session) bool { return row.PrincipalID == id })

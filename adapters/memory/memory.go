@@ -15,6 +15,7 @@ import (
 	"gatehouse/domain/group"
 	"gatehouse/domain/key"
 	"gatehouse/domain/onetime"
+	"gatehouse/domain/passkey"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/session"
 	"gatehouse/domain/throttle"
@@ -105,6 +106,7 @@ func stores(d data) outbound.Stores {
 		Principals: principals{d}, Groups: groups{d}, Sessions: sessions{d}, OneTime: oneTime{d}, Outbox: outbox{d},
 		Attempts: attempts{d}, Cooldowns: cooldowns{d}, Devices: devices{d}, Keys: keys{d}, Rotations: rotations{d},
 		Rekeying: rekeying{d}, Restores: restores{d}, Erasures: erasures{d}, Entry: entry{d},
+		Passkeys: passkeys{d},
 	}
 }
 
@@ -124,6 +126,7 @@ type state struct {
 	keys       table[string, key.Wrapped]
 	rotations  table[string, rotation]
 	erasures   table[principal.ID, time.Time]
+	passkeys   table[passkey.ID, passkey.Passkey]
 	epoch      int
 }
 
@@ -131,7 +134,7 @@ func (s *state) fork() *state {
 	return &state{
 		s.principals.shared(), s.addresses.shared(), s.groups.shared(), s.sessions.shared(), s.graces.shared(), s.items.shared(),
 		s.outbox.shared(), s.counters.shared(), s.cooldowns.shared(), s.devices.shared(), s.keys.shared(),
-		s.rotations.shared(), s.erasures.shared(), s.epoch,
+		s.rotations.shared(), s.erasures.shared(), s.passkeys.shared(), s.epoch,
 	}
 }
 

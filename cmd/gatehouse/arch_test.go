@@ -51,6 +51,8 @@ var mayImport = []struct{ pkg, deps string }{
 	{"adapters/totp", "std domain/ ports/outbound github.com/pquerna/otp"},
 	{"adapters/transit", "std domain/ ports/outbound"},
 	{"adapters/vault", "std domain/ ports/outbound"},
+	{"adapters/webauthn/webauthntest", "std github.com/descope/virtualwebauthn"},
+	{"adapters/webauthn", "std domain/ ports/outbound github.com/go-webauthn/webauthn/protocol github.com/go-webauthn/webauthn/webauthn"},
 
 	{"locales", "std"},
 	{"configs", "std"},
@@ -97,7 +99,7 @@ func TestTheArchitectureTestSeesViolations(t *testing.T) {
 }
 
 // onlyInTests are packages of others that no program of ours needs.
-var onlyInTests = []string{"testing", "net/http/httptest", "github.com/Shopify/toxiproxy/v2", "github.com/emersion/go-smtp"}
+var onlyInTests = []string{"testing", "net/http/httptest", "github.com/Shopify/toxiproxy/v2", "github.com/emersion/go-smtp", "github.com/descope/virtualwebauthn"}
 
 // Nothing made for tests may end up in the binary, not even indirectly.
 func TestTheBinaryLinksNoTestCode(t *testing.T) {

@@ -52,4 +52,6 @@ type Stores struct {
 	Restores   Restores
 	Erasures   Erasures
 	Entry      Entry
+
+	Passkeys Passkeys
 }
