@@ -1,6 +1,6 @@
-// Package attempt lets passwords be guessed: slowed down, counted before they
-// are judged, and only while there is room to hash. Whatever compares a
-// password with an account goes through here.
+// Package attempt lets passwords and codes be guessed: slowed down, counted
+// before they are judged, and passwords only while there is room to hash.
+// Whatever compares one with an account goes through here.
 package attempt
 
 import (
@@ -24,7 +24,7 @@ type Deps struct {
 	Now    func() time.Time
 }
 
-// Taker takes attempts at passwords.
+// Taker takes attempts at passwords and codes.
 type Taker struct{ d Deps }
 
 // New returns a Taker.
@@ -142,14 +142,20 @@ func (t *Taker) Forgive(ctx context.Context, of throttle.Subject) error {
 	if t.d.Policy.Off {
 		return nil
 	}
-	return t.d.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
-		st, err := s.Attempts.State(ctx, of)
-		if err != nil {
-			return fmt.Errorf("read attempts: %w", err)
-		}
-		if err := s.Attempts.Save(ctx, of, st.Forgive()); err != nil {
-			return fmt.Errorf("forgive attempt: %w", err)
-		}
+	return t.d.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) error { return t.ForgiveIn(ctx, s, of) })
+}
+
+// ForgiveIn is as Forgive, in the transaction of something that resets nothing.
+func (t *Taker) ForgiveIn(ctx context.Context, s outbound.Stores, of throttle.Subject) error {
+	if t.d.Policy.Off {
 		return nil
-	})
+	}
+	st, err := s.Attempts.State(ctx, of)
+	if err != nil {
+		return fmt.Errorf("read attempts: %w", err)
+	}
+	if err := s.Attempts.Save(ctx, of, st.Forgive()); err != nil {
+		return fmt.Errorf("forgive attempt: %w", err)
+	}
+	return nil
 }
