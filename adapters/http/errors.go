@@ -41,7 +41,7 @@ func (p renderer) render(err error, c echo.Context) {
 func (p renderer) send(c echo.Context, f *fault.Error, body any) error {
 	a, h := answers[f.Code()], c.Response().Header()
 	if a.status == http.StatusUnauthorized {
-		h.Set(echo.HeaderWWWAuthenticate, challenge(f.Code()))
+		h.Set(echo.HeaderWWWAuthenticate, p.challenge(f.Code()))
 	}
 	if a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable {
 		h.Set(echo.HeaderRetryAfter, seconds(f.Wait()))
@@ -127,13 +127,15 @@ func allowed(c echo.Context) string {
 	return strings.Join(methods, ", ")
 }
 
-// challenge is the WWW-Authenticate of a 401 (RFC 6750 §3, RFC 9470 §3).
-func challenge(code fault.Code) string {
+// challenge is the WWW-Authenticate of a 401 (RFC 6750 §3). Where a proof is
+// missing it says which classes will do, the better one first, and how old the
+// proof may be (RFC 9470 §3).
+func (p renderer) challenge(code fault.Code) string {
 	switch code { //nolint:exhaustive // the others say nothing about a token
 	case fault.AccessTokenExpired, fault.AccessTokenInvalid:
 		return `Bearer error="invalid_token"`
 	case fault.StepUpTokenExpired, fault.StepUpTokenInvalid, fault.StepUpTokenMissing:
-		return `Bearer error="insufficient_user_authentication"`
+		return `Bearer error="insufficient_user_authentication", acr_values="aal2 aal1", max_age=` + seconds(p.d.StepUpAge)
 	}
 	return "Bearer"
 }

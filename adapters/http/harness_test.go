@@ -345,6 +345,7 @@ func (w *world) compose(s setup) adapter.Deps {
 
 		Buckets: faultyBuckets{memory.NewBuckets(), w.faults}, Words: words(), Traffic: w.traffic, NewID: newID, Now: now,
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Stopping: w.stopping, Unfit: func(context.Context) error { return nil }, BaseURL: base, BodyLimit: 64 << 10,
+		StepUpAge: 10 * time.Minute,
 		Transport: adapter.Transport{HeaderAllowed: true, HeaderPreferred: true},
 		Limits: adapter.Limits{
 			Enabled: true,
@@ -696,7 +697,9 @@ func (t fakeTurn) Hash(p password.Plain) (password.Hash, error) {
 	return hashOf(p.Reveal()), nil
 }
 
-func (t fakeTurn) HashLike(p password.Plain, _ password.Hash) (password.Hash, error) { return t.Hash(p) }
+func (t fakeTurn) HashLike(p password.Plain, _ password.Hash) (password.Hash, error) {
+	return t.Hash(p)
+}
 
 func (t fakeTurn) Matches(p password.Plain, h password.Hash) (ok, outdated bool, err error) {
 	if err := t.f.at("match"); err != nil {

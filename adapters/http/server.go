@@ -89,9 +89,10 @@ type Deps struct {
 	BodyLimit      int64 // bytes
 	Transport      Transport
 	Limits         Limits
-	PublicProfiles bool         // anybody may see what others may know of a user
-	Mailbox        http.Handler // the development mailbox, nil when there is none
-	Development    bool         // serve the API reference page
+	StepUpAge      time.Duration // of the oldest proof that a step-up token stands for
+	PublicProfiles bool          // anybody may see what others may know of a user
+	Mailbox        http.Handler  // the development mailbox, nil when there is none
+	Development    bool          // serve the API reference page
 }
 
 // Words finds sentences for callers.

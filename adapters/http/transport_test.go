@@ -201,7 +201,7 @@ func TestUnauthorizedAnswersSayWhatIsWanted(t *testing.T) {
 	for want, r := range map[string]request{
 		"Bearer":                       req("GET /api/users/me", ""),
 		`Bearer error="invalid_token"`: req("GET /api/users/me", "", bearer("x")),
-		`Bearer error="insufficient_user_authentication"`: changeBy(a).but(del("X-Step-Up-Token")),
+		`Bearer error="insufficient_user_authentication", acr_values="aal2 aal1", max_age=600`: changeBy(a).but(del("X-Step-Up-Token")),
 	} {
 		if got := w.send(r).header.Values("Www-Authenticate"); len(got) != 1 || got[0] != want {
 			t.Errorf("%q, want %q", got, want)

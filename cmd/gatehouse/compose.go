@@ -401,8 +401,8 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 			Login:   limit.Budget{Count: cfg.Limits.IPLogin, Per: 5 * time.Minute},
 			User:    limit.Budget{Count: cfg.Limits.User, Per: time.Minute},
 		},
-		PublicProfiles: cfg.Directory.PublicProfiles,
-		Mailbox:        s.mailing.handler(), Development: cfg.App.Mode == development,
+		StepUpAge: cfg.Tokens.StepUpTTL, PublicProfiles: cfg.Directory.PublicProfiles,
+		Mailbox: s.mailing.handler(), Development: cfg.App.Mode == development,
 	}, nil
 }
 
