@@ -26,6 +26,15 @@ func (t rekeying) Rewrap(ctx context.Context, after principal.ID, limit int) (b 
 	if err != nil {
 		return b, err
 	}
+	if after == "" {
+		ok, err := t.rewrapChain(ctx)
+		if err != nil {
+			return b, err
+		}
+		if !ok {
+			b.Failed++
+		}
+	}
 	var anew []any
 	for _, r := range rows {
 		b.Seen, b.Last = b.Seen+1, principal.ID(r.ID)

@@ -86,6 +86,7 @@ func stores(c *conn) outbound.Stores {
 		Attempts: attempts{c}, Cooldowns: cooldowns{c}, Devices: devices{c}, Keys: keys{c}, Rotations: rotations{c},
 		Rekeying: rekeying{c}, Restores: restores{c}, Erasures: erasures{c}, Entry: entry{c},
 		Passkeys: passkeys{c},
+		Trail:    trail{c},
 	}
 }
 

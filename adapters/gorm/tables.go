@@ -38,6 +38,8 @@ var tables = []table{
 	{name: "devices", key: []string{"principal_id", "key"}},
 	{name: "erasures", key: []string{"id"}},
 	{name: "passkeys", key: []string{"id"}},
+	{name: "audit_chain", key: []string{"name"}},
+	{name: "audit", key: []string{"seq"}},
 	{name: "buckets", key: []string{"key"}, left: "counts requests of the last minutes"},
 	{name: "moves", key: []string{"source"}, left: "tells of moves into the database it is in", own: true},
 	{name: "goose_db_version", key: []string{"id"}, left: "tells of steps of the schema it is in", own: true},

@@ -107,6 +107,7 @@ func stores(d data) outbound.Stores {
 		Attempts: attempts{d}, Cooldowns: cooldowns{d}, Devices: devices{d}, Keys: keys{d}, Rotations: rotations{d},
 		Rekeying: rekeying{d}, Restores: restores{d}, Erasures: erasures{d}, Entry: entry{d},
 		Passkeys: passkeys{d},
+		Trail:    trail{d},
 	}
 }
 
@@ -127,6 +128,7 @@ type state struct {
 	rotations  table[string, rotation]
 	erasures   table[principal.ID, time.Time]
 	passkeys   table[passkey.ID, passkey.Passkey]
+	trail      chain
 	epoch      int
 }
 
@@ -134,7 +136,7 @@ func (s *state) fork() *state {
 	return &state{
 		s.principals.shared(), s.addresses.shared(), s.groups.shared(), s.sessions.shared(), s.graces.shared(), s.items.shared(),
 		s.outbox.shared(), s.counters.shared(), s.cooldowns.shared(), s.devices.shared(), s.keys.shared(),
-		s.rotations.shared(), s.erasures.shared(), s.passkeys.shared(), s.epoch,
+		s.rotations.shared(), s.erasures.shared(), s.passkeys.shared(), s.trail, s.epoch,
 	}
 }
 

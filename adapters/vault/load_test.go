@@ -40,6 +40,10 @@ func TestADataKeyThatIsRewrappedOpensWhatItSealed(t *testing.T) {
 	v, idx := open(t, kek("old", key.Current)), []key.Opened{index("i1")}
 	before := newDataKey(t, v)
 	b := sealed(t, v, before)
+	signed, err := v.Sign(before, "use", []byte("text"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	load(t, v, []key.Opened{kek("old", key.Retired), kek("new", key.Current)}, idx)
 	after, err := v.Rewrap(before)
 	if err != nil || bytes.Equal(after.Wrapped, before.Wrapped) {
@@ -48,6 +52,9 @@ func TestADataKeyThatIsRewrappedOpensWhatItSealed(t *testing.T) {
 	load(t, v, []key.Opened{kek("new", key.Current)}, idx)
 	if got, err := v.Open(after, place, b); err != nil || string(got) != "text" {
 		t.Errorf("Open without the old KEK = %q, %v", got, err)
+	}
+	if got, err := v.Sign(after, "use", []byte("text")); err != nil || !bytes.Equal(got, signed) {
+		t.Errorf("Sign without the old KEK = %x, %v, want %x", got, err, signed)
 	}
 	if _, err := v.Rewrap(before); fault.CodeOf(err) != fault.DatabaseEncryptionFailure {
 		t.Errorf("Rewrap without the old KEK = %v", err)

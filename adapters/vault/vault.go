@@ -21,6 +21,7 @@
 package vault
 
 import (
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -211,6 +212,20 @@ func (v *Vault) Open(k outbound.DataKey, f outbound.Field, sealed []byte) ([]byt
 		return nil, lost(f)
 	}
 	return plain, nil
+}
+
+// Sign implements [outbound.Vault] with HMAC-SHA256.
+func (v *Vault) Sign(k outbound.DataKey, use string, text []byte) ([]byte, error) {
+	d, err := v.open(k)
+	if err == nil && k.Owner != "" {
+		var secret []byte
+		if secret, err = hkdf.Expand(sha256.New, d.root, "gatehouse/sign/v1/"+use, keySize); err == nil {
+			mac := hmac.New(sha256.New, secret)
+			mac.Write(text)
+			return mac.Sum(nil), nil
+		}
+	}
+	return nil, failure("data key of " + k.Owner)
 }
 
 // Index implements [outbound.Vault] with HMAC-SHA256: 32 bytes.

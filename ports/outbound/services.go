@@ -116,6 +116,10 @@ type Vault interface {
 	// Rewrap returns the same data key under the current encryption key, or k
 	// itself if it is under that one. Shared data keys are not wrapped.
 	Rewrap(k DataKey) (DataKey, error)
+	// Sign returns 32 bytes that only who has k can make of text, the same
+	// however k is wrapped. use separates texts of different uses. The shared
+	// data key, which changes, signs nothing.
+	Sign(k DataKey, use string, text []byte) ([]byte, error)
 	// Index returns a keyed hash of text: equal texts have equal ones, and
 	// nothing else can be told. use separates the hashes of different uses.
 	Index(use, text string) []byte

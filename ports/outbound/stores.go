@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"gatehouse/domain/audit"
 	"gatehouse/domain/group"
 	"gatehouse/domain/key"
 	"gatehouse/domain/notice"
@@ -295,7 +296,8 @@ type Rekeying interface {
 	// Count returns how many data keys and how many addresses there are.
 	Count(ctx context.Context) (dataKeys, addresses int, err error)
 	// Rewrap looks at the next limit data keys, and wraps those anew that are
-	// not under the current encryption key.
+	// not under the current encryption key. With the first of them it looks at
+	// that of the trail, which is not among those that were seen.
 	Rewrap(ctx context.Context, after principal.ID, limit int) (Batch, error)
 	// Reindex looks at the next limit addresses, and indexes those anew that
 	// are not under the next blind-index key or, if there is none, the current
@@ -333,4 +335,32 @@ type Restores interface {
 	// epoch is as high already: of any number of callers at once one is told
 	// true.
 	Raise(ctx context.Context, to int) (bool, error)
+}
+
+// Trail keeps the record of what was asked, as one chain: what is in it cannot
+// be changed, and if the storage is, that is found out. Networks are unreadable
+// at rest, and for good once their owner is erased.
+type Trail interface {
+	// Append adds entries at the end, in their order, and returns where the
+	// chain ends now. All are stored or none. An entry whose id is there already
+	// is left out, so who does not know whether it was stored may try again. Of
+	// any number of callers at once each waits for the others.
+	Append(ctx context.Context, entries ...audit.Entry) (audit.Head, error)
+	// Page lists the entries a filter matches by the property "at", and then by
+	// position in the same direction. In a view, what is counted is what is
+	// listed.
+	Page(ctx context.Context, f audit.Filter, r page.Request) (page.Page[audit.Entry], error)
+	// Of lists what a principal asked and what was done to them in the order of
+	// positions, from after on.
+	Of(ctx context.Context, id principal.ID, after, limit int) ([]audit.Entry, error)
+	// Ends returns between which ends the chain is kept. It returns
+	// ErrForged when what is stored about them is not ours. Before the first
+	// entry they are zero.
+	Ends(ctx context.Context) (audit.Ends, error)
+	// Check looks at the next limit entries after one that holds.
+	Check(ctx context.Context, after audit.Head, limit int) (audit.Checked, error)
+	// Purge removes the oldest entries, at most limit, up to the first one that
+	// is not older than before, and returns how many went. What is left can be
+	// checked as before.
+	Purge(ctx context.Context, before time.Time, limit int) (int, error)
 }

@@ -17,6 +17,7 @@ var (
 	ErrNotFound = errors.New("not found")
 	ErrTaken    = errors.New("already taken")
 	ErrStale    = errors.New("changed by someone else since it was read")
+	ErrForged   = errors.New("not what was stored by us")
 )
 
 // UnitOfWork makes several store calls succeed or fail together.
@@ -52,6 +53,7 @@ type Stores struct {
 	Restores   Restores
 	Erasures   Erasures
 	Entry      Entry
+	Trail      Trail
 
 	Passkeys Passkeys
 }

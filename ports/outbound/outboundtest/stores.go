@@ -44,7 +44,7 @@ type storeCheck struct {
 func Stores(t *testing.T, open func(*testing.T) outbound.UnitOfWork) {
 	for _, c := range slices.Concat(
 		workChecks, principalChecks, groupChecks, sessionChecks, oneTimeChecks, outboxChecks, counterChecks, keyChecks, rotationChecks,
-		restoreChecks, erasureChecks, entryChecks, directoryChecks, passkeyChecks,
+		restoreChecks, erasureChecks, entryChecks, directoryChecks, passkeyChecks, trailChecks,
 	) {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
 	}

@@ -25,6 +25,7 @@ func Vault(t *testing.T, open func(*testing.T) outbound.Vault) {
 		{"SealsDifferAndShowNothing", sealsDifferAndShowNothing},
 		{"SharedIsAlwaysTheSame", sharedIsAlwaysTheSame},
 		{"RewrapLeavesWhatIsCurrent", rewrapLeavesWhatIsCurrent},
+		{"SignaturesAreOfOneKeyUseAndText", signaturesAreOfOneKeyUseAndText},
 		{"IndexTellsEqualityAlone", indexTellsEqualityAlone},
 		{"SlotsAndIndexesAgree", slotsAndIndexesAgree},
 		{"ManyAtOnce", manySealAtOnce},
@@ -198,6 +199,36 @@ func rewrapLeavesWhatIsCurrent(t *testing.T, open func(*testing.T) outbound.Vaul
 	} {
 		if got, err := v.Rewrap(k); got.Wrapped != nil || fault.CodeOf(err) != fault.DatabaseEncryptionFailure {
 			t.Errorf("Rewrap of a key %s = %v, %v, want DATABASE_ENCRYPTION_FAILURE alone", why, got, err)
+		}
+	}
+}
+
+func signaturesAreOfOneKeyUseAndText(t *testing.T, open func(*testing.T) outbound.Vault) {
+	v := open(t)
+	k := dataKey(t, v, "trail")
+	sign := func(k outbound.DataKey, use, text string) string {
+		b, err := v.Sign(k, use, []byte(text))
+		if err != nil || len(b) != 32 {
+			t.Errorf("Sign = %x, %v", b, err)
+		}
+		return string(b)
+	}
+	first := sign(k, "use", "text")
+	if sign(k, "use", "text") != first {
+		t.Error("a text has two signatures")
+	}
+	for why, s := range map[string]string{
+		"another text": sign(k, "use", "texu"), "another use": sign(k, "us", "etext"), "another key": sign(dataKey(t, v, "trail"), "use", "text"),
+	} {
+		if s == first {
+			t.Errorf("%s has the same signature", why)
+		}
+	}
+	for why, k := range map[string]outbound.DataKey{
+		"of another vault": dataKey(t, open(t), "trail"), "of another owner": {Owner: "bob", Wrapped: k.Wrapped}, "that is shared": v.Shared(),
+	} {
+		if b, err := v.Sign(k, "use", plain); b != nil || fault.CodeOf(err) != fault.DatabaseEncryptionFailure {
+			t.Errorf("Sign by a key %s = %x, %v, want DATABASE_ENCRYPTION_FAILURE", why, b, err)
 		}
 	}
 }
