@@ -5,8 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/domain/audit"
 	"gatehouse/domain/client"
 	"gatehouse/domain/email"
+	"gatehouse/domain/fault"
 	"gatehouse/domain/group"
 	"gatehouse/domain/notice"
 	"gatehouse/domain/onetime"
@@ -24,7 +26,7 @@ var now = time.Date(2028, 2, 29, 23, 59, 59, 123456000, time.UTC)
 // personal is every text that must not be readable in a database.
 var personal = []string{
 	"ada.canary@example.com", "Ada.Canary@Example.com", "203.0.113.77", "2001:db8:ca::1", "CanaryBrowser", "CanaryOS", "CanaryCity",
-	"canary-access-token", "canary-refresh-token", "canary-mail-token", "canary-network", "canary device",
+	"canary-access-token", "canary-refresh-token", "canary-mail-token", "canary-network", "canary device", "198.51.100.0/24",
 }
 
 func ada() principal.Snapshot {
@@ -97,6 +99,14 @@ var fob = passkey.Passkey{
 	Key: passkey.Key{Credential: []byte("credential"), Public: []byte("public key")},
 }
 
+// asked is an entry of the trail.
+func asked(id string, by principal.ID) audit.Entry {
+	return audit.Entry{
+		ID: id, At: now, Command: "GrantAdmin", Principal: by, Session: "s1", Target: audit.Target{Thing: "staff"},
+		Outcome: fault.RoleRequired, Origin: audit.Origin{Network: "198.51.100.0/24", Request: "r1"},
+	}
+}
+
 // arrival is a sign-in that owes an alert, once there is a device.
 func arrival(p *principal.Principal) outbound.SignIn {
 	n := mail("n3", p.ID())
@@ -153,6 +163,8 @@ func fill(t testing.TB, w outbound.UnitOfWork) {
 		if !done {
 			t.Error("Rotate = false")
 		}
+		_, err = s.Trail.Append(ctx, asked("e1", "u1"), asked("e2", ""))
+		must(t, err)
 		return nil
 	})
 	must(t, err)

@@ -16,6 +16,7 @@ import (
 	"gorm.io/gorm"
 
 	"gatehouse/adapters/gorm/pgtest"
+	"gatehouse/domain/audit"
 	"gatehouse/domain/email"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/key"
@@ -57,7 +58,9 @@ func (plainVault) Seal(_ outbound.DataKey, _ outbound.Field, plain []byte) ([]by
 	return plain, nil
 }
 
-func (plainVault) Sign(outbound.DataKey, string, []byte) ([]byte, error) { return make([]byte, 32), nil }
+func (plainVault) Sign(outbound.DataKey, string, []byte) ([]byte, error) { return proof, nil }
+
+var proof = []byte(strings.Repeat("0", 32))
 
 func (plainVault) Open(_ outbound.DataKey, _ outbound.Field, sealed []byte) ([]byte, error) {
 	return sealed, nil
@@ -163,6 +166,16 @@ var hot = map[string]func(ctx context.Context, s outbound.Stores) error{
 		_, _, err := s.Devices.Mark(ctx, "u1", "x", noon, noon)
 		return err
 	},
+	"Append": func(ctx context.Context, s outbound.Stores) error {
+		return second(s.Trail.Append(ctx, audit.Entry{ID: "anew", At: noon, Principal: "u1"}, audit.Entry{ID: "e2", At: noon}))
+	},
+	"Trail of": func(ctx context.Context, s outbound.Stores) error { return second(s.Trail.Of(ctx, "u7", 3, 9)) },
+	"Check": func(ctx context.Context, s outbound.Stores) error {
+		return second(s.Trail.Check(ctx, audit.Head{Position: 7}, 9))
+	},
+	"Trail": func(ctx context.Context, s outbound.Stores) error {
+		return second(s.Trail.Purge(ctx, noon.Add(35*time.Second), 9))
+	},
 	"Devices": func(ctx context.Context, s outbound.Stores) error { return second(s.Devices.Purge(ctx, noon, 9)) },
 	"Rewrap":  func(ctx context.Context, s outbound.Stores) error { return second(s.Rekeying.Rewrap(ctx, "u7", 9)) },
 	"Reindex": func(ctx context.Context, s outbound.Stores) error { return second(s.Rekeying.Reindex(ctx, "u7", 9)) },
@@ -243,6 +256,11 @@ var crowd = []string{
 	`INSERT INTO buckets (key, full_at, taken) SELECT blob('b' || i), i, true FROM n`,
 	`INSERT INTO passkeys (id, principal_id, credential, public_key, name, aaguid, transports, backup_eligible, backed_up, sign_count, created_at)
 	SELECT 'k' || i, 'u' || i, blob('k' || i), blob('public'), blob('Phone'), blob(''), '', false, false, 1, at(0) FROM n`,
+	`INSERT INTO audit_chain (name, anchor_seq, anchor_hash, head_seq, head_hash, proof, data_key) SELECT 'audit', 0, blob('00000000000000000000000000000000'), max(i),
+		blob('00000000000000000000000000000000'), blob('00000000000000000000000000000000'), blob('key') FROM n`,
+	`INSERT INTO audit (seq, id, happened_at, command, principal_id, session_id, target_id, thing, outcome, request_id, network, hash)
+	SELECT i, 'e' || i, at(10 * i), CASE WHEN i % 50 = 1 THEN 'GrantAdmin' ELSE 'SignIn' END, 'u' || (1 + i % 1000), 's' || i, 'u' || (1 + i % 999), '',
+		CASE WHEN i % 40 = 1 THEN 'INVALID_CREDENTIALS' ELSE '' END, '', NULL, blob('00000000000000000000000000000000') FROM n`,
 	`INSERT INTO devices (principal_id, key, last_seen) SELECT 'u' || i, blob('d' || i), at(i) FROM n`,
 }
 
@@ -417,7 +435,7 @@ var few = []string{"principals_admins", "outbox_due"}
 // scans lists what is read from one end to the other.
 func (p plan) scans() (tables []string) {
 	switch {
-	case p.Step == "Seq Scan":
+	case p.Step == "Seq Scan" && p.Table != "audit_chain": // which has one row
 		tables = append(tables, p.Table)
 	case p.Index != "" && p.Cond == "" && !slices.Contains(few, p.Index):
 		tables = append(tables, p.Index)

@@ -386,8 +386,8 @@ func (t trail) Of(ctx context.Context, id principal.ID, after, limit int) ([]aud
 		return nil, nil
 	}
 	rows, err := query[auditRow](ctx, t.conn, "list audit entries of a principal", "SELECT "+auditColumns+" FROM audit WHERE seq IN"+
-		" (SELECT seq FROM audit WHERE principal_id = ? AND seq > ? UNION ALL SELECT seq FROM audit WHERE target_id = ? AND principal_id <> ? AND seq > ?)"+
-		" ORDER BY seq LIMIT ?", string(id), after, string(id), string(id), after, limit)
+		" (SELECT seq FROM (SELECT seq FROM audit WHERE principal_id = ? AND seq > ? UNION ALL"+
+		" SELECT seq FROM audit WHERE target_id = ? AND principal_id <> ? AND seq > ?) AS f ORDER BY seq LIMIT ?) ORDER BY seq", string(id), after, string(id), string(id), after, limit)
 	if err != nil {
 		return nil, err
 	}
