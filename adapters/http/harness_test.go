@@ -35,6 +35,7 @@ import (
 	"gatehouse/adapters/ledger"
 	"gatehouse/adapters/memory"
 	"gatehouse/application/access"
+	appaccount "gatehouse/application/account"
 	"gatehouse/application/administration"
 	"gatehouse/application/attempt"
 	"gatehouse/application/directory"
@@ -210,6 +211,8 @@ type setup struct {
 	base   string
 	mailOn bool
 	edit   func(*adapter.Deps)
+	leaks  appaccount.Leaks
+	onLeak appsession.OnLeak
 }
 
 type option func(*setup)
@@ -287,18 +290,18 @@ func (w *world) compose(s setup) adapter.Deps {
 		Authenticate:     access.NewAuthenticator(access.AuthenticatorDeps{Work: work, Marks: memory.NoCache{}, Verifier: w.tokens, Now: now}),
 		Status:           access.StatusTeller{},
 		PublicKeys:       access.NewKeyPublisher(access.KeyPublisherDeps{Keys: w.tokens}),
-		Register:         registration.NewRegistrar(registration.RegistrarDeps{Work: work, Hasher: hasher, Mail: mail, Now: now, NewID: newID, NewSecret: newSecret}),
+		Register:         registration.NewRegistrar(registration.RegistrarDeps{Work: work, Hasher: hasher, Leaks: s.leaks, Mail: mail, Now: now, NewID: newID, NewSecret: newSecret}),
 		VerifyEmail:      registration.NewVerifier(registration.VerifierDeps{Work: work, Mail: mail, Revocations: revocations, Now: now, NewID: newID}),
 		SendVerification: registration.NewSender(registration.SenderDeps{Work: work, Mail: mail, Now: now, NewID: newID, NewSecret: newSecret}),
 		VerificationWait: registration.NewCooldown(registration.CooldownDeps{Work: work, Now: now}),
 		RequestReset:     apppassword.NewResetRequester(apppassword.ResetRequesterDeps{Work: work, Mail: reset, Now: now, NewID: newID, NewSecret: newSecret}),
 		ResetWait:        apppassword.NewResetCooldown(apppassword.ResetCooldownDeps{Work: work, Now: now}),
 		ResetPassword: apppassword.NewResetter(apppassword.ResetterDeps{
-			Work: work, Hasher: hasher, Attempts: taker, Revocations: revocations, Alert: s.mailOn, Now: now, NewID: newID,
+			Work: work, Hasher: hasher, Leaks: s.leaks, Attempts: taker, Revocations: revocations, Alert: s.mailOn, Now: now, NewID: newID,
 		}),
 		SignIn: appsession.NewSignerIn(appsession.SignerInDeps{
 			Work: work, Attempts: taker, Issuer: w.issuer, Locate: locate, Alerts: alerts, MailOn: s.mailOn, NewID: newID, Now: now,
-			InfoCooldown: time.Hour,
+			InfoCooldown: time.Hour, OnLeak: s.onLeak,
 		}),
 		SignOut:      appsession.NewSignerOut(appsession.SignerOutDeps{Work: work, Verifier: w.tokens, Revocations: revocations, Now: now}),
 		CheckRefresh: appsession.NewRefreshChecker(appsession.RefreshCheckerDeps{Verifier: w.tokens, Now: now}),
@@ -319,7 +322,7 @@ func (w *world) compose(s setup) adapter.Deps {
 			Work: work, Mail: mail, Revocations: revocations, Now: now, NewID: newID, NewSecret: newSecret,
 		}),
 		ChangePassword: apppassword.NewChanger(apppassword.ChangerDeps{
-			Work: work, Attempts: taker, Revocations: revocations, Alert: s.mailOn, Now: now, NewID: newID,
+			Work: work, Attempts: taker, Leaks: s.leaks, Revocations: revocations, Alert: s.mailOn, Now: now, NewID: newID,
 		}),
 		CreateGroup:    appgroup.NewCreator(groups),
 		ListGroups:     appgroup.NewLister(groups),
@@ -339,7 +342,7 @@ func (w *world) compose(s setup) adapter.Deps {
 		GrantAdmin:     administration.NewGranter(admins),
 		RevokeAdmin:    administration.NewRevoker(admins),
 		ConvertGuest: registration.NewConverter(registration.ConverterDeps{
-			Work: work, Hasher: hasher, Issuer: w.issuer, Mail: mail, Revocations: revocations, Locate: locate, Now: now, NewID: newID, NewSecret: newSecret,
+			Work: work, Hasher: hasher, Leaks: s.leaks, Issuer: w.issuer, Mail: mail, Revocations: revocations, Locate: locate, Now: now, NewID: newID, NewSecret: newSecret,
 		}),
 		CreateGuest: guest.NewCreator(guest.CreatorDeps{Work: work, Issuer: w.issuer, Locate: locate, NewID: newID, Now: now}),
 

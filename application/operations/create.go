@@ -25,6 +25,7 @@ type UserCreatorDeps struct {
 	Work   outbound.UnitOfWork
 	Hasher outbound.Hasher
 	Policy password.Policy
+	Leaks  account.Leaks
 	Now    func() time.Time
 	NewID  func() string
 }
@@ -49,6 +50,9 @@ func wishOf(cmd inbound.CreateUser) account.Wish {
 }
 
 func (c *UserCreator) create(ctx context.Context, cmd inbound.CreateUser, address email.Address, name string) (inbound.Self, error) {
+	if err := c.d.Leaks.Refuse(ctx, "password", cmd.Password); err != nil {
+		return nil, err
+	}
 	hash, err := wishOf(cmd).Hash(ctx, c.d.Hasher, "")
 	if err != nil {
 		return nil, err
@@ -81,7 +85,8 @@ type AdminEnsurer struct{ d AdminEnsurerDeps }
 func NewAdminEnsurer(d AdminEnsurerDeps) *AdminEnsurer { return &AdminEnsurer{d} }
 
 // Do implements [inbound.UseCase]. A password that breaks the rules is refused
-// even when it is not needed, lest that come out with the next empty database.
+// even when it is not needed, lest that come out with the next empty database;
+// whether it has leaked is asked when it is set.
 func (e *AdminEnsurer) Do(ctx context.Context, cmd inbound.EnsureAdmin) (inbound.Self, error) {
 	address, name, err := wishOf(cmd.CreateUser).Check(e.d.Create.d.Policy)
 	if err != nil {

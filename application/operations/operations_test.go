@@ -569,3 +569,37 @@ func sameList[T comparable](t *testing.T, what string, got, want []T) {
 		t.Errorf("%s = %v, want %v", what, got, want)
 	}
 }
+
+// An admin who exists keeps a password that has leaked since: only what is set
+// is asked about, so that nobody's being out of reach keeps a replica from
+// starting.
+func TestALeakedPasswordMakesNoUser(t *testing.T) {
+	w := newWorld(t)
+	b := &accounttest.Breaches{Leaked: []string{good}, Busy: w.work.Inside}
+	create := app.NewUserCreator(app.UserCreatorDeps{
+		Work: w.work, Hasher: w.hasher, Policy: w.policy, Leaks: b.Leaks(true), Now: clock, NewID: func() string { return "new" },
+	})
+	ensure := app.NewAdminEnsurer(app.AdminEnsurerDeps{Create: create, Set: w.setter()})
+	cmd := inbound.CreateUser{Email: "eve@example.com", Name: "Eve", Password: password.NewPlain(good)}
+	before := w.users(t)
+	for _, c := range []struct {
+		fails error
+		want  fault.Code
+	}{{nil, fault.InvalidRequest}, {io.ErrUnexpectedEOF, fault.ServiceOverloaded}} {
+		b.Fails = c.fails
+		_, err := create.Do(t.Context(), cmd)
+		_, ensured := ensure.Do(t.Context(), inbound.EnsureAdmin{CreateUser: cmd})
+		if fault.CodeOf(err) != c.want || fault.CodeOf(ensured) != c.want {
+			t.Errorf("Do = %v, ensured %v, want %s", err, ensured, c.want)
+		}
+	}
+	if w.hasher.Made() != 0 || !slices.Equal(w.users(t), before) {
+		t.Error("it was hashed, or stored")
+	}
+	cmd.Email = "bob@example.com"
+	asked := b.Asked()
+	p, err := ensure.Do(t.Context(), inbound.EnsureAdmin{CreateUser: cmd})
+	if err != nil || !p.IsAdmin() || b.Asked() != asked {
+		t.Errorf("who is there: %v, asked %d times", err, b.Asked()-asked)
+	}
+}

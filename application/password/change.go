@@ -30,6 +30,7 @@ type ChangerDeps struct {
 	Work        outbound.UnitOfWork
 	Attempts    *attempt.Taker
 	Policy      password.Policy
+	Leaks       account.Leaks
 	Revocations outbound.Revocations
 	Alert       bool // mail is on and tells of changed passwords
 	Now         func() time.Time
@@ -54,6 +55,10 @@ func (c *Changer) Do(ctx context.Context, cmd inbound.ChangePassword) (p inbound
 	}
 	if broken := c.d.Policy.BrokenAsChange(cmd.New, cmd.Old); len(broken) > 0 {
 		return nil, fault.Invalid("newPassword", broken...)
+	}
+	// Here, because nobody may hold a turn at the hasher while others are asked.
+	if err := c.d.Leaks.Refuse(ctx, "newPassword", cmd.New); err != nil {
+		return nil, err
 	}
 	for range rounds {
 		if p, err = c.try(ctx, cmd); !errors.Is(err, errOvertaken) {

@@ -26,6 +26,7 @@ type ResetterDeps struct {
 	Hasher      outbound.Hasher
 	Attempts    *attempt.Taker
 	Policy      password.Policy
+	Leaks       account.Leaks
 	Revocations outbound.Revocations
 	Alert       bool // mail is on and tells of changed passwords
 	Now         func() time.Time
@@ -82,6 +83,9 @@ func (r *Resetter) hash(ctx context.Context, cmd inbound.ResetPassword) (of prin
 		return nil
 	})
 	if err != nil {
+		return of, next, err
+	}
+	if err := r.d.Leaks.Refuse(ctx, "newPassword", cmd.New); err != nil {
 		return of, next, err
 	}
 	turn, err := r.d.Hasher.Admit(ctx, cmd.From.Address.Network())

@@ -27,6 +27,7 @@ type ConverterDeps struct {
 	Work        outbound.UnitOfWork
 	Hasher      outbound.Hasher
 	Policy      password.Policy
+	Leaks       account.Leaks
 	Issuer      *grant.Issuer
 	Mail        Mail
 	Revocations outbound.Revocations
@@ -93,6 +94,9 @@ func (k *conversion) hash(ctx context.Context) error {
 		return nil
 	})
 	if err != nil {
+		return err
+	}
+	if err := k.Leaks.Refuse(ctx, "password", k.cmd.Password); err != nil {
 		return err
 	}
 	k.password, err = account.Wish{Password: k.cmd.Password}.Hash(ctx, k.Hasher, k.cmd.From.Address.Network())

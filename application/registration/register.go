@@ -22,6 +22,7 @@ type RegistrarDeps struct {
 	Work      outbound.UnitOfWork
 	Hasher    outbound.Hasher
 	Policy    password.Policy
+	Leaks     account.Leaks
 	Mail      Mail
 	Now       func() time.Time
 	NewID     func() string
@@ -45,6 +46,9 @@ func (r *Registrar) Do(ctx context.Context, cmd inbound.Register) (inbound.Done,
 	wish := account.Wish{Email: cmd.Email, Name: cmd.Name, Password: cmd.Password}
 	address, name, err := wish.Check(r.d.Policy)
 	if err != nil {
+		return inbound.Done{}, err
+	}
+	if err := r.d.Leaks.Refuse(ctx, "password", cmd.Password); err != nil {
 		return inbound.Done{}, err
 	}
 	// It is paid for a taken address too, so that the time taken says nothing.

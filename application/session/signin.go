@@ -7,8 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/application/account"
 	"gatehouse/application/attempt"
 	"gatehouse/application/grant"
+	"gatehouse/domain/audit"
 	"gatehouse/domain/client"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/notice"
@@ -32,6 +34,15 @@ type SignerInDeps struct {
 	Now      func() time.Time
 
 	InfoCooldown time.Duration // between two mails about other ways to sign in
+	OnLeak       OnLeak
+}
+
+// OnLeak is what becomes of a sign-in with a password that has leaked. The zero
+// OnLeak does not ask.
+type OnLeak struct {
+	Leaks  account.Leaks
+	Refuse bool              // else it goes on, and is put on record
+	Audit  outbound.AuditLog // unused when it is refused
 }
 
 // SignerIn answers [inbound.SignIn].
@@ -57,6 +68,9 @@ func (s *SignerIn) try(ctx context.Context, cmd inbound.SignIn) (inbound.SignedI
 	}
 	if err != nil {
 		return inbound.SignedIn{}, err
+	}
+	if err := s.leaked(ctx, cmd, right.of); err != nil {
+		return inbound.SignedIn{}, right.failed(ctx, s.d.Attempts, err)
 	}
 	in, err := s.begin(ctx, stores, cmd, right)
 	if err != nil {
@@ -93,6 +107,23 @@ func (s *SignerIn) refused(ctx context.Context, stores outbound.Stores, cmd inbo
 		return errors.Join(fmt.Errorf("turn away: %w", err), why)
 	}
 	return why
+}
+
+// usedLeaked is how the record calls a sign-in with a password that has leaked.
+const usedLeaked = "UseLeakedPassword"
+
+// leaked asks about a password that is right, so that nobody learns from the
+// answer, or from the time it takes, what they have not proven to know. Whoever
+// is refused can have a new one mailed.
+func (s *SignerIn) leaked(ctx context.Context, cmd inbound.SignIn, of *principal.Principal) error {
+	switch {
+	case of.IsDisabled() || !s.d.OnLeak.Leaks.Know(ctx, cmd.Password):
+		return nil
+	case s.d.OnLeak.Refuse:
+		return fault.Invalid("password", fault.RuleBreached)
+	}
+	s.d.OnLeak.Audit.Record(ctx, audit.Entry{At: s.d.Now(), Command: usedLeaked, Principal: of.ID(), Session: "", Outcome: ""})
+	return nil
 }
 
 // begin stores the session, and everything a sign-in means besides

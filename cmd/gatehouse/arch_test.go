@@ -27,9 +27,11 @@ var mayImport = []struct{ pkg, deps string }{
 
 	{"adapters/argon2", "std domain/ ports/outbound github.com/go-crypt/crypt golang.org/x/crypto/argon2"},
 	{"adapters/disk", "std domain/ ports/outbound"},
+	{"adapters/fuse", "std domain/ ports/outbound github.com/FastFilter/xorfilter"},
 	{"adapters/geoip", "std domain/client github.com/oschwald/maxminddb-golang/v2"},
 	{"adapters/gorm/pgtest", "std github.com/jackc/pgx/v5"},
 	{"adapters/gorm", "std domain/ ports/outbound gorm.io/ modernc.org/sqlite github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
+	{"adapters/hibp", "std domain/ ports/outbound"},
 	{"adapters/http/api", "std domain/password domain/secret github.com/getkin/kin-openapi github.com/labstack/echo/v4 github.com/oapi-codegen/runtime"},
 	{"adapters/http/web", "std"},
 	{"adapters/http", "std domain/ ports/inbound ports/outbound adapters/http/ github.com/labstack/echo/v4 github.com/getkin/kin-openapi github.com/oapi-codegen/runtime github.com/mileusna/useragent"},

@@ -128,6 +128,12 @@ func (s settings) passwordRules() []rule {
 		{"password.hash_iterations", p.HashIterations >= 1 && p.HashIterations <= 10, "from 1 to 10"},
 		{"password.hash_parallelism", p.HashParallelism >= 1 && p.HashParallelism <= 4, "from 1 to 4"},
 		{"password.hash_queue", p.HashQueue >= 0, "0 or more"},
+		{"password.breached", oneOf(p.Breached, breachedNone, breachedFile, breachedRange), "none, file or range"},
+		{"password.breached_file", p.Breached != breachedFile || p.BreachedFile != "", "there when password.breached is file"},
+		{"password.breached_url", isBaseURL(p.BreachedURL), "an http or https URL without user, query or fragment"},
+		{"password.breached_timeout", p.BreachedTimeout >= 10*time.Millisecond && p.BreachedTimeout <= 30*time.Second, "from 10ms to 30s"},
+		{"password.breached_at_login", oneOf(p.BreachedAtLogin, leakIgnored, leakReported, leakRefused), "ignore, report or refuse"},
+		{"password.breached_at_login", p.BreachedAtLogin != leakRefused || s.Mail.URL.Reveal() != mailDisabled, "ignore or report while mail.url is disabled:"},
 	}
 }
 

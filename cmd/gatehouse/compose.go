@@ -24,6 +24,7 @@ import (
 	jwxadapter "gatehouse/adapters/jwx"
 	mailadapter "gatehouse/adapters/mail"
 	appaccess "gatehouse/application/access"
+	appaccount "gatehouse/application/account"
 	appadministration "gatehouse/application/administration"
 	appattempt "gatehouse/application/attempt"
 	appdecorate "gatehouse/application/decorate"
@@ -277,8 +278,8 @@ func (p parts) selfTest() error {
 	return nil
 }
 
-func newAdminEnsurer(f *foundation, h outbound.Hasher) *appoperations.AdminEnsurer {
-	return appoperations.NewAdminEnsurer(appoperations.AdminEnsurerDeps{Create: f.userCreator(h), Set: f.adminSetter()})
+func newAdminEnsurer(f *foundation, h outbound.Hasher, leaks appaccount.Leaks) *appoperations.AdminEnsurer {
+	return appoperations.NewAdminEnsurer(appoperations.AdminEnsurerDeps{Create: f.userCreator(h, leaks), Set: f.adminSetter()})
 }
 
 // deps is the API: one line per operation.
@@ -311,6 +312,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		admins  = appadministration.Deps{Accounts: s.accounts()}
 		groups  = appgroup.Deps{Work: p.work, Canonical: words.Canonical, Service: service}
 		members = appgroup.MemberDeps{Work: p.work, Revocations: revocations}
+		leaks   = s.leaks(s.breaches, a.watch)
 	)
 	return httpadapter.Deps{
 		Authenticate: query(a, appaccess.NewAuthenticator(appaccess.AuthenticatorDeps{
@@ -319,7 +321,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		Status:     query(a, inbound.UseCase[inbound.Status, inbound.StatusReport](appaccess.StatusTeller{})),
 		PublicKeys: query(a, appaccess.NewKeyPublisher(appaccess.KeyPublisherDeps{Keys: p.tokens})),
 		Register: command(a, appregistration.NewRegistrar(appregistration.RegistrarDeps{
-			Work: p.work, Hasher: p.hasher, Policy: cfg.passwordPolicy(), Mail: mail, Now: now, NewID: newID, NewSecret: newSecret,
+			Work: p.work, Hasher: p.hasher, Policy: cfg.passwordPolicy(), Leaks: leaks, Mail: mail, Now: now, NewID: newID, NewSecret: newSecret,
 		})),
 		VerifyEmail: command(a, appregistration.NewVerifier(appregistration.VerifierDeps{
 			Work: p.work, Mail: mail, Revocations: revocations, Now: now, NewID: newID,
@@ -333,12 +335,12 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		})),
 		ResetWait: query(a, apppassword.NewResetCooldown(apppassword.ResetCooldownDeps{Work: p.work, Now: now})),
 		ResetPassword: command(a, apppassword.NewResetter(apppassword.ResetterDeps{
-			Work: p.work, Hasher: p.hasher, Attempts: p.attempts, Policy: cfg.passwordPolicy(), Revocations: revocations,
+			Work: p.work, Hasher: p.hasher, Attempts: p.attempts, Policy: cfg.passwordPolicy(), Leaks: leaks, Revocations: revocations,
 			Alert: mailOn && cfg.Alerts.PasswordChanged, Now: now, NewID: newID,
 		})),
 		SignIn: command(a, appsession.NewSignerIn(appsession.SignerInDeps{
 			Work: p.work, Attempts: p.attempts, Issuer: p.issuer, Locate: s.atlas.Locate, Alerts: alerts, MailOn: mailOn, NewID: newID, Now: now,
-			InfoCooldown: cfg.Mail.InfoCooldown,
+			InfoCooldown: cfg.Mail.InfoCooldown, OnLeak: s.onLeak(leaks, a),
 		})),
 		SignOut: command(a, appsession.NewSignerOut(appsession.SignerOutDeps{
 			Work: p.work, Verifier: p.tokens, Revocations: revocations, Now: now,
@@ -361,7 +363,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 			Work: p.work, Mail: mail, Revocations: revocations, Now: now, NewID: newID, NewSecret: newSecret,
 		})),
 		ChangePassword: command(a, apppassword.NewChanger(apppassword.ChangerDeps{
-			Work: p.work, Attempts: p.attempts, Policy: cfg.passwordPolicy(), Revocations: revocations,
+			Work: p.work, Attempts: p.attempts, Policy: cfg.passwordPolicy(), Leaks: leaks, Revocations: revocations,
 			Alert: mailOn && cfg.Alerts.PasswordChanged, Now: now, NewID: newID,
 		})),
 		CreateGroup:  command(a, appgroup.NewCreator(groups)),
@@ -383,7 +385,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		GrantAdmin:  command(a, appadministration.NewGranter(admins)),
 		RevokeAdmin: command(a, appadministration.NewRevoker(admins)),
 		ConvertGuest: command(a, appregistration.NewConverter(appregistration.ConverterDeps{
-			Work: p.work, Hasher: p.hasher, Policy: cfg.passwordPolicy(), Issuer: p.issuer, Mail: mail, Revocations: revocations,
+			Work: p.work, Hasher: p.hasher, Policy: cfg.passwordPolicy(), Leaks: leaks, Issuer: p.issuer, Mail: mail, Revocations: revocations,
 			Locate: s.atlas.Locate, Now: now, NewID: newID, NewSecret: newSecret,
 		})),
 		CreateGuest: command(a, appguest.NewCreator(appguest.CreatorDeps{
@@ -456,6 +458,11 @@ func rehearse(cfg settings) error {
 		errs = append(errs, err)
 	} else {
 		errs = append(errs, places.close())
+	}
+	if known, err := newBreaches(cfg); err != nil {
+		errs = append(errs, err)
+	} else {
+		errs = append(errs, known.close())
 	}
 	_, err = newHasher(cfg)
 	return errors.Join(append(errs, err)...)

@@ -110,6 +110,13 @@ type passwordConfig struct {
 	HashIterations        int    `koanf:"hash_iterations"`
 	HashParallelism       int    `koanf:"hash_parallelism"`
 	HashQueue             int    `koanf:"hash_queue"`
+
+	Breached         string        `koanf:"breached"`
+	BreachedFile     string        `koanf:"breached_file"`
+	BreachedURL      string        `koanf:"breached_url"`
+	BreachedTimeout  time.Duration `koanf:"breached_timeout"`
+	BreachedRequired bool          `koanf:"breached_required"`
+	BreachedAtLogin  string        `koanf:"breached_at_login"`
 }
 
 type limitsConfig struct {

@@ -214,6 +214,27 @@ func TestProductionListsEveryUnsafeSetting(t *testing.T) {
 	}
 }
 
+func TestWhatIsAskedAboutLeakedPasswordsFitsTogether(t *testing.T) {
+	for set, want := range map[string]string{
+		"password.breached=hibp":                                        "password.breached: must be none, file or range",
+		"password.breached=file":                                        "password.breached_file: must be there",
+		"password.breached_url=ftp://x":                                 "password.breached_url: must be",
+		"password.breached_timeout=1ms":                                 "password.breached_timeout: must be from",
+		"password.breached_timeout=1m":                                  "password.breached_timeout: must be from",
+		"password.breached_at_login=mail":                               "password.breached_at_login: must be ignore",
+		"password.breached_at_login=refuse mail.url=disabled:":          "password.breached_at_login: must be ignore or report",
+		"password.breached_at_login=report mail.url=disabled:":          "",
+		"password.breached_at_login=refuse":                             "",
+		"password.breached=range":                                       "",
+		"password.breached=file password.breached_file=/tmp/not/opened": "",
+	} {
+		_, err := loadConfig("", strings.Fields(set), nil, quiet)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", set, err)
+		}
+	}
+}
+
 func TestBaseURLFollowsTheBoundAddress(t *testing.T) {
 	for bound, want := range map[string]string{
 		"127.0.0.1:8080": "http://127.0.0.1:8080",

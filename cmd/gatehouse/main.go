@@ -53,6 +53,7 @@ type cli struct {
 	DB          dbCmd          `cmd:"" name:"db" help:"Back the database up, put it back, move it to PostgreSQL."`
 	User        userCmd        `cmd:"" help:"Create, list and change users."`
 	Sessions    sessionsCmd    `cmd:"" help:"End sessions."`
+	Passwords   passwordsCmd   `cmd:"" help:"Prepare what passwords are checked against."`
 	Keys        keysCmd        `cmd:"" help:"Show, exchange and forget the keys of the service."`
 	Mail        mailCmd        `cmd:"" help:"See mails as people will, and check that they will arrive."`
 	Settings    configCmd      `cmd:"" name:"config" help:"Check or show the configuration."`

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	telemetryadapter "gatehouse/adapters/telemetry"
+	appaccount "gatehouse/application/account"
 	appadministration "gatehouse/application/administration"
 	appoperations "gatehouse/application/operations"
 	"gatehouse/domain/fault"
@@ -50,7 +51,13 @@ func (c userCreateCmd) Run(ctx context.Context, p *process) error {
 		if err != nil {
 			return err
 		}
-		who, err := command(f.around(), f.userCreator(hasher)).Do(ctx, inbound.CreateUser{Email: c.Email, Name: c.Name, Password: secret, Admin: c.Admin})
+		known, err := newBreaches(f.cfg)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = known.close() }() // it was only read
+		create := f.userCreator(hasher, f.leaks(known, f.around().watch))
+		who, err := command(f.around(), create).Do(ctx, inbound.CreateUser{Email: c.Email, Name: c.Name, Password: secret, Admin: c.Admin})
 		return p.tell(who, err)
 	})
 }
@@ -220,9 +227,9 @@ func (f *foundation) around() around {
 	return around{watch: lines, audit: lines}
 }
 
-func (f *foundation) userCreator(hasher outbound.Hasher) *appoperations.UserCreator {
+func (f *foundation) userCreator(hasher outbound.Hasher, leaks appaccount.Leaks) *appoperations.UserCreator {
 	return appoperations.NewUserCreator(appoperations.UserCreatorDeps{
-		Work: f.work, Hasher: hasher, Policy: f.cfg.passwordPolicy(), Now: now, NewID: newID,
+		Work: f.work, Hasher: hasher, Policy: f.cfg.passwordPolicy(), Leaks: leaks, Now: now, NewID: newID,
 	})
 }
 

@@ -16,6 +16,7 @@ import (
 	oteladapter "gatehouse/adapters/otel"
 	prometheusadapter "gatehouse/adapters/prometheus"
 	telemetryadapter "gatehouse/adapters/telemetry"
+	appaccount "gatehouse/application/account"
 	apphousekeeping "gatehouse/application/housekeeping"
 	appkeys "gatehouse/application/keys"
 	appoutbox "gatehouse/application/outbox"
@@ -82,6 +83,7 @@ type service struct {
 	public, internal http.Handler
 	mailing          mailing
 	atlas            atlas
+	breaches         breaches
 	relay            *appoutbox.Relay // nil when mail is off
 	sweeper          *apphousekeeping.Sweeper
 	worker           *appkeys.Worker
@@ -105,6 +107,9 @@ func build(ctx context.Context, f *foundation, d doors, hasher func() (*argon2ad
 	}
 	if s.atlas, err = newAtlas(f.cfg); err != nil {
 		return nil, errors.Join(err, s.mailing.close())
+	}
+	if s.breaches, err = newBreaches(f.cfg); err != nil {
+		return nil, errors.Join(err, s.mailing.close(), s.atlas.close())
 	}
 	if err := s.assemble(ctx, words, hasher); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -134,7 +139,7 @@ func (s *service) assemble(ctx context.Context, words httpadapter.Words, hasher 
 	if err != nil {
 		return err
 	}
-	if err := bootstrap(ctx, s.foundation, h); err != nil {
+	if err := bootstrap(ctx, s.foundation, h, s.leaks(s.breaches, s.around().watch)); err != nil {
 		return err
 	}
 	lines := telemetryadapter.Log{To: s.log, Now: now}
@@ -168,7 +173,7 @@ func (s *service) assemble(ctx context.Context, words httpadapter.Words, hasher 
 }
 
 // bootstrap makes sure that there is the admin the configuration asks for.
-func bootstrap(ctx context.Context, f *foundation, h outbound.Hasher) error {
+func bootstrap(ctx context.Context, f *foundation, h outbound.Hasher, leaks appaccount.Leaks) error {
 	b := f.cfg.Bootstrap
 	if b.AdminEmail == "" {
 		return nil
@@ -177,7 +182,7 @@ func bootstrap(ctx context.Context, f *foundation, h outbound.Hasher) error {
 	if text := b.AdminPassword.Reveal(); text != "" {
 		cmd.Password = password.NewPlain(text)
 	}
-	if _, err := command(f.around(), newAdminEnsurer(f, h)).Do(ctx, cmd); err != nil {
+	if _, err := command(f.around(), newAdminEnsurer(f, h, leaks)).Do(ctx, cmd); err != nil {
 		return fmt.Errorf("bootstrap admin: %w", inWords(err))
 	}
 	return nil
@@ -271,7 +276,7 @@ func newTracer(ctx context.Context, f *foundation) (*oteladapter.Tracer, error) 
 }
 
 func (s *service) close() error {
-	err := errors.Join(s.mailing.close(), s.atlas.close())
+	err := errors.Join(s.mailing.close(), s.atlas.close(), s.breaches.close())
 	if s.tracer != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()

@@ -27,6 +27,7 @@ const (
 	RuleDigit             Rule = "digit"
 	RuleSpecial           Rule = "special"
 	RuleCommon            Rule = "common"
+	RuleBreached          Rule = "breached"
 	RuleContainsIdentity  Rule = "contains_identity"
 	RuleUnchanged         Rule = "unchanged"
 	RuleImage             Rule = "image"
@@ -40,6 +41,6 @@ func Rules() []Rule {
 		RuleJSON, RuleRequired, RuleType, RuleNotBlank, RuleMinLength, RuleMaxLength, RulePattern, RuleEnum,
 		RuleEmail, RuleUUID, RuleLocale, RuleInstant, RuleBoolean, RuleInteger, RuleRange,
 		RuleControlCharacters, RuleUpper, RuleLower, RuleDigit, RuleSpecial, RuleCommon,
-		RuleContainsIdentity, RuleUnchanged, RuleImage, RuleRedirectURI, RuleExclusive,
+		RuleBreached, RuleContainsIdentity, RuleUnchanged, RuleImage, RuleRedirectURI, RuleExclusive,
 	}
 }

@@ -43,6 +43,17 @@ type Turn interface {
 	Done()
 }
 
+// Breaches knows passwords that have leaked, from anybody's account anywhere.
+type Breaches interface {
+	// Breached says whether p, in the form it is compared in, is one of them. It
+	// never says no to one it knows, and may say yes to another one, seldom: to
+	// less than one of ten thousand. An error means that it cannot tell. A
+	// password that is too long has not leaked. It may ask others over the
+	// network, but tells them too little to know p by, and quotes nothing of it:
+	// never call it inside a transaction.
+	Breached(ctx context.Context, p password.Plain) (bool, error)
+}
+
 // The two ways in which a token can be no good.
 var (
 	ErrTokenInvalid = errors.New("token is not valid")

@@ -1,0 +1,4 @@
+package hibp
+
+// Has is how an answer is read.
+var Has = has
