@@ -155,6 +155,11 @@ func (t cooldowns) Left(ctx context.Context, kind notice.Kind, normal string, no
 	return leftOf(rows, at(now).Time), err
 }
 
+func (t cooldowns) End(ctx context.Context, kind notice.Kind, normal string) error {
+	_, err := t.exec(ctx, "end cooldown", "DELETE FROM cooldowns WHERE key = ?", t.cooldownIndex(kind, normal))
+	return err
+}
+
 func (t cooldowns) Purge(ctx context.Context, now time.Time, limit int) (int, error) {
 	return t.purge(ctx, "cooldowns", "key", limit, remains{"until", "until < ?", []any{at(now)}})
 }

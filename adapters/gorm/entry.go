@@ -248,11 +248,11 @@ func (t entry) registerAtOnce(p principal.Snapshot, m *outbound.Mailing) (*parts
 	q.add(`
 WITH p AS (
 	INSERT INTO principals (id, kind, name, name_fold, email, email_idx, email_idx_next, email_verified, admin, disabled, password_hash,
-		identities, cred_version, token_gen, data_key, created_at, last_active, version)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		identities, factors, preferred_factor, cred_version, token_gen, data_key, created_at, last_active, version)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT DO NOTHING RETURNING id
 )`, r.ID, r.Kind, r.Name, r.NameFold, r.Email, r.EmailIdx, r.EmailIdxNext, r.EmailVerified, r.Admin, r.Disabled, r.PasswordHash,
-		r.Identities, r.CredVersion, r.TokenGen, r.DataKey, r.CreatedAt, r.LastActive, r.Version)
+		r.Identities, r.Factors, r.Preferred, r.CredVersion, r.TokenGen, r.DataKey, r.CreatedAt, r.LastActive, r.Version)
 	return q, t.promiseAtOnce(q, k, m)
 }
 

@@ -8,6 +8,7 @@ import (
 	"gatehouse/domain/audit"
 	"gatehouse/domain/client"
 	"gatehouse/domain/email"
+	"gatehouse/domain/factor"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/group"
 	"gatehouse/domain/notice"
@@ -15,6 +16,7 @@ import (
 	"gatehouse/domain/passkey"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
+	"gatehouse/domain/recovery"
 	"gatehouse/domain/secret"
 	"gatehouse/domain/session"
 	"gatehouse/domain/throttle"
@@ -27,6 +29,7 @@ var now = time.Date(2028, 2, 29, 23, 59, 59, 123456000, time.UTC)
 var personal = []string{
 	"ada.canary@example.com", "Ada.Canary@Example.com", "203.0.113.77", "2001:db8:ca::1", "CanaryBrowser", "CanaryOS", "CanaryCity",
 	"canary-access-token", "canary-refresh-token", "canary-mail-token", "canary-network", "canary device", "198.51.100.0/24",
+	"CANARYSECRET", "CANARYPENDING", "canary-recovery", "424242",
 }
 
 func ada() principal.Snapshot {
@@ -151,6 +154,13 @@ func fill(t testing.TB, w outbound.UnitOfWork) {
 		must(t, s.Sessions.Add(ctx, signIn("s1")))
 		must(t, s.OneTime.Add(ctx, item))
 		must(t, s.Passkeys.Add(ctx, fob))
+		must(t, s.Apps.Put(ctx, "u1", factor.App{Secret: secret.New("CANARYSECRET"), LastStep: 1}))
+		must(t, s.Setups.Put(ctx, "u1", factor.Setup{
+			ID: "setup", Secret: secret.New("CANARYPENDING"), RecoveryCodes: []recovery.Code{{Text: secret.New("canary-recovery")}},
+			CreatedAt: now, ExpiresAt: now,
+		}))
+		must(t, s.RecoveryCodes.Replace(ctx, "u1", recovery.Set{password.NewHash("$argon2id$code")}))
+		must(t, s.MailedCodes.Put(ctx, "u1", factor.MailedCode{Code: factor.Code{Text: secret.New("424242")}, CreatedAt: now, ExpiresAt: now}))
 		must(t, s.Outbox.Add(ctx, mail("n1", "u1")))
 		must(t, s.Outbox.Add(ctx, mail("n2", "")))
 		must(t, s.Attempts.Save(ctx, guesser, throttle.State{}.Count(now)))

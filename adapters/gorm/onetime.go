@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gatehouse/domain/email"
+	"gatehouse/domain/factor"
 	"gatehouse/domain/onetime"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/session"
@@ -23,6 +24,9 @@ type itemRow struct {
 	ExpiresAt   instant
 	UsedAt      instant
 	VoidedAt    instant
+	Purpose     string
+	Proven      string
+	Tries       int
 }
 
 func (itemRow) TableName() string { return "one_time" }
@@ -60,6 +64,7 @@ func itemRowOf(i onetime.Item) itemRow {
 	return itemRow{
 		Hash: i.Hash[:], Kind: string(i.Kind), PrincipalID: orNull(i.Principal), SessionID: orNull(i.Session),
 		CreatedAt: at(i.CreatedAt), ExpiresAt: at(i.ExpiresAt), UsedAt: at(i.UsedAt), VoidedAt: at(i.VoidedAt),
+		Purpose: string(i.Purpose), Proven: factors(i.Proven), Tries: i.Tries,
 	}
 }
 
@@ -82,7 +87,7 @@ type foundRow struct {
 }
 
 const findQuery = "SELECT i.kind, i.principal_id, i.session_id, i.address, i.created_at, i.expires_at, i.used_at, i.voided_at, " +
-	"p.data_key FROM one_time i LEFT JOIN principals p ON p.id = i.principal_id WHERE i.hash = ? AND i.kind = ?"
+	"i.purpose, i.proven, i.tries, p.data_key FROM one_time i LEFT JOIN principals p ON p.id = i.principal_id WHERE i.hash = ? AND i.kind = ?"
 
 func (t oneTime) Find(ctx context.Context, kind onetime.Kind, h onetime.Hash) (onetime.Item, error) {
 	found, err := take[foundRow](ctx, t.conn, "find one-time item", findQuery, h[:], string(kind))
@@ -93,6 +98,7 @@ func (t oneTime) Find(ctx context.Context, kind onetime.Kind, h onetime.Hash) (o
 	i := onetime.Item{
 		Hash: h, Kind: kind, Principal: principal.ID(orNone(r.PrincipalID)), Session: session.ID(orNone(r.SessionID)),
 		CreatedAt: r.CreatedAt.Time, ExpiresAt: r.ExpiresAt.Time, UsedAt: r.UsedAt.Time, VoidedAt: r.VoidedAt.Time,
+		Purpose: session.Purpose(r.Purpose), Proven: proven(r.Proven), Tries: r.Tries,
 	}
 	if r.Address == nil {
 		return i, nil
@@ -111,12 +117,17 @@ func (t oneTime) Find(ctx context.Context, kind onetime.Kind, h onetime.Hash) (o
 const usable = " AND used_at IS NULL AND voided_at IS NULL AND expires_at > ?"
 
 func (t oneTime) Use(ctx context.Context, kind onetime.Kind, h onetime.Hash, now time.Time) error {
-	n, err := t.exec(ctx, "use one-time item", "UPDATE one_time SET used_at = ? WHERE hash = ? AND kind = ?"+usable,
+	const op = "use one-time item"
+	n, err := t.exec(ctx, op, "UPDATE one_time SET used_at = ? WHERE hash = ? AND kind = ?"+usable,
 		at(now), h[:], string(kind), at(now))
-	if err == nil && n == 0 {
-		return stale("use one-time item")
-	}
-	return err
+	return unless(op, n, err)
+}
+
+func (t oneTime) Try(ctx context.Context, kind onetime.Kind, h onetime.Hash, now time.Time) error {
+	const op = "try one-time item"
+	n, err := t.exec(ctx, op, "UPDATE one_time SET tries = tries + 1 WHERE hash = ? AND kind = ? AND tries < ?"+usable,
+		h[:], string(kind), factor.MaxTries, at(now))
+	return unless(op, n, err)
 }
 
 func (t oneTime) Void(ctx context.Context, of principal.ID, kind onetime.Kind, keep string, now time.Time) error {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"gatehouse/domain/email"
+	"gatehouse/domain/factor"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
@@ -28,6 +29,8 @@ type principalRow struct {
 	PasswordHash  string
 	Identities    string
 	GroupKeys     string
+	Factors       string
+	Preferred     string `gorm:"column:preferred_factor"`
 	CredVersion   int
 	TokenGen      int
 	DataKey       []byte `gorm:"<-:create"`
@@ -46,13 +49,13 @@ func (identityRow) TableName() string { return "identities" }
 
 // principalColumns is all that is read of a principal.
 const principalColumns = "p.id, p.kind, p.name, p.email, p.email_verified, p.admin, p.disabled, p.password_hash, " +
-	"p.identities, p.group_keys, p.cred_version, p.token_gen, p.data_key, p.created_at, p.last_active, p.version"
+	"p.identities, p.group_keys, p.factors, p.preferred_factor, p.cred_version, p.token_gen, p.data_key, p.created_at, p.last_active, p.version"
 
 // columns are where principalColumns go.
 func (r *principalRow) columns() []any {
 	return []any{
 		&r.ID, &r.Kind, &r.Name, &r.Email, &r.EmailVerified, &r.Admin, &r.Disabled, &r.PasswordHash,
-		&r.Identities, &r.GroupKeys, &r.CredVersion, &r.TokenGen, &r.DataKey, &r.CreatedAt, &r.LastActive, &r.Version,
+		&r.Identities, &r.GroupKeys, &r.Factors, &r.Preferred, &r.CredVersion, &r.TokenGen, &r.DataKey, &r.CreatedAt, &r.LastActive, &r.Version,
 	}
 }
 
@@ -229,7 +232,7 @@ func (s *safe) rowOf(p principal.Snapshot, k outbound.DataKey) (principalRow, er
 	r := principalRow{
 		ID: string(p.ID), Kind: string(p.Kind), Name: p.Name, NameFold: principal.Fold(p.Name), EmailVerified: p.EmailVerified,
 		Admin: p.Admin, Disabled: p.Disabled, PasswordHash: p.Hash.Encoded(), Identities: string(identities),
-		GroupKeys: strings.Join(p.Groups, " "), CredVersion: p.CredVersion, TokenGen: p.TokenGen, DataKey: k.Wrapped,
+		GroupKeys: strings.Join(p.Groups, " "), Factors: methods(p.Factors), Preferred: string(p.Factors.Preferred), CredVersion: p.CredVersion, TokenGen: p.TokenGen, DataKey: k.Wrapped,
 		CreatedAt: at(p.CreatedAt), LastActive: at(p.LastActive), Version: p.Version,
 	}
 	if p.Email.IsZero() {
@@ -259,8 +262,11 @@ func (s *safe) restore(r principalRow) (*principal.Principal, error) {
 	if r.GroupKeys != "" {
 		out.Groups = strings.Split(r.GroupKeys, " ")
 	}
+	var ok bool
+	if out.Factors, ok = factor.Restore(methodsOf(r.Factors), factor.Method(r.Preferred)); !ok {
+		return nil, invalid(r.ID, errors.New("second factors are none"))
+	}
 	if r.Email != nil {
-		var ok bool
 		if out.Email, ok = email.Restore(typed); !ok {
 			return nil, invalid(r.ID, errors.New("address is none"))
 		}
@@ -270,6 +276,22 @@ func (s *safe) restore(r principalRow) (*principal.Principal, error) {
 		return nil, invalid(r.ID, err)
 	}
 	return p, nil
+}
+
+func methods(s factor.Set) string {
+	all := make([]string, 0, 3)
+	for _, m := range s.Methods() {
+		all = append(all, string(m))
+	}
+	return strings.Join(all, " ")
+}
+
+func methodsOf(text string) []factor.Method {
+	all := []factor.Method{}
+	for m := range strings.FieldsSeq(text) {
+		all = append(all, factor.Method(m))
+	}
+	return all
 }
 
 func invalid(id string, err error) error {

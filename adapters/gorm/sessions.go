@@ -132,15 +132,11 @@ func (s *safe) access(r accessRow) outbound.Access {
 }
 
 func (r sessionRow) session() session.Session {
-	s := session.Session{
+	return session.Session{
 		ID: session.ID(r.ID), PrincipalID: principal.ID(r.PrincipalID), RefreshID: r.RefreshJTI,
-		StartedAt: r.StartedAt.Time, LastActive: r.LastActive.Time, ExpiresAt: r.ExpiresAt.Time,
+		Proven: proven(r.AMR), StartedAt: r.StartedAt.Time, LastActive: r.LastActive.Time, ExpiresAt: r.ExpiresAt.Time,
 		Until: r.AbsoluteUntil.Time, EndedAt: r.EndedAt.Time,
 	}
-	for f := range strings.FieldsSeq(r.AMR) {
-		s.Proven = append(s.Proven, session.Factor(f))
-	}
-	return s
 }
 
 func factors(p session.Proven) string {
@@ -149,6 +145,13 @@ func factors(p session.Proven) string {
 		names[i] = string(f)
 	}
 	return strings.Join(names, " ")
+}
+
+func proven(text string) (p session.Proven) {
+	for f := range strings.FieldsSeq(text) {
+		p = append(p, session.Factor(f))
+	}
+	return p
 }
 
 // rotation is a [session.Rotation] ready to be written.

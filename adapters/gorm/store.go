@@ -87,6 +87,7 @@ func stores(c *conn) outbound.Stores {
 		Rekeying: rekeying{c}, Restores: restores{c}, Erasures: erasures{c}, Entry: entry{c},
 		Passkeys: passkeys{c},
 		Trail:    trail{c},
+		Apps:     apps{c}, Setups: setups{c}, RecoveryCodes: recoveryCodes{c}, MailedCodes: mailedCodes{c},
 	}
 }
 

@@ -71,6 +71,16 @@ func openPasskey(ctx context.Context, s outbound.Stores) error {
 	return err
 }
 
+func openApp(ctx context.Context, s outbound.Stores) error {
+	_, err := s.Apps.Of(ctx, "u1")
+	return err
+}
+
+func openSetup(ctx context.Context, s outbound.Stores) error {
+	_, err := s.Setups.Of(ctx, "u1")
+	return err
+}
+
 func openNotice(ctx context.Context, s outbound.Stores) error {
 	all, err := s.Outbox.Claim(ctx, "me", now, now, 1)
 	if err != nil {
@@ -96,6 +106,12 @@ func TestTamperingIsFoundOut(t *testing.T) {
 		"name":               {"UPDATE principals SET name = ' '", openPrincipal, invalid},
 		"no way in":          {"UPDATE principals SET password_hash = '', identities = '[]'", openPrincipal, invalid},
 		"identities":         {"UPDATE principals SET identities = '{'", openPrincipal, invalid},
+		"factors":            {"UPDATE principals SET factors = 'magic', preferred_factor = 'magic'", openPrincipal, invalid},
+		"disordered factors": {"UPDATE principals SET factors = 'email totp', preferred_factor = 'totp'", openPrincipal, invalid},
+		"preferred factor":   {"UPDATE principals SET preferred_factor = 'totp'", openAccess, invalid},
+		"secret":             {"UPDATE totp_secrets SET secret = $1", openApp, sealed},
+		"pending secret":     {"UPDATE totp_secrets SET secret = (SELECT payload FROM totp_setups)", openApp, sealed},
+		"setup":              {"UPDATE totp_setups SET payload = $1", openSetup, sealed},
 		"browser":            {"UPDATE sessions SET browser = $1", openList, sealed},
 		"system for browser": {"UPDATE sessions SET browser = os", openList, sealed},
 		"origin":             {"UPDATE sessions SET origin = $1", openList, sealed},
@@ -197,7 +213,7 @@ func TestDeletingAPrincipalTakesItsRowsAndKeys(t *testing.T) {
 			}
 			_, err = db.ExecContext(ctx, "DELETE FROM principals WHERE id = 'u1'")
 			must(t, err)
-			for _, table := range []string{"identities", "sessions", "one_time", "devices"} {
+			for _, table := range []string{"identities", "sessions", "one_time", "devices", "totp_secrets", "totp_setups", "recovery_codes", "mailed_codes"} {
 				var left int
 				must(t, db.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&left))
 				if left != 0 {

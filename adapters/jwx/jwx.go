@@ -112,7 +112,7 @@ func (t *Tokens) audienceOf(k token.Kind) string {
 	switch k {
 	case token.Access:
 		return t.audience
-	case token.Refresh, token.StepUp, token.Session:
+	case token.Refresh, token.StepUp, token.Session, token.TwoFactor, token.TOTPSetup:
 		return t.issuer
 	}
 	return ""

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/domain/fault"
 	"gatehouse/domain/secret"
+	"gatehouse/domain/session"
 	"gatehouse/domain/token"
 )
 
@@ -33,6 +34,7 @@ const (
 	browser   = "browser"
 	system    = "os"
 	locale    = "locale"
+	purpose   = "purpose"
 )
 
 // Mint implements [outbound.Minter]. It fails as well on claims that could not
@@ -74,11 +76,14 @@ func (t *Tokens) verdictOf(k token.Kind, c token.Claims) (verdict, bool) {
 		ID: c.ID, Subject: c.Subject, Session: c.Session, IssuedAt: second(c.IssuedAt), ExpiresAt: second(c.ExpiresAt),
 	}
 	ok := t.audienceOf(k) != "" && isUUID(c.ID) && isNumber(c.IssuedAt.Unix()) && isNumber(c.ExpiresAt.Unix())
-	if k == token.Session {
-		said.Subject, said.Session = "", ""
-	} else {
-		ok = ok && isUUID(string(c.Subject)) && isUUID(string(c.Session))
+	who, where := bearer(k, c.Purpose)
+	if !who {
+		said.Subject = ""
 	}
+	if !where {
+		said.Session = ""
+	}
+	ok = ok && (!who || isUUID(string(c.Subject))) && (!where || isUUID(string(c.Session)))
 	switch k {
 	case token.Access:
 		said.Roles, said.Groups, said.AMR = list(c.Roles), list(c.Groups), list(c.AMR)
@@ -89,7 +94,10 @@ func (t *Tokens) verdictOf(k token.Kind, c token.Claims) (verdict, bool) {
 	case token.Session:
 		said.Browser, said.OS, said.Locale = c.Browser, c.OS, c.Locale
 		ok = ok && c.Locale != ""
-	case token.Refresh:
+	case token.TwoFactor:
+		said.Purpose = c.Purpose
+		ok = ok && isPurpose(c.Purpose)
+	case token.Refresh, token.TOTPSetup:
 	}
 	texts := []string{said.ACR, said.Browser, said.OS, said.Locale}
 	for _, s := range slices.Concat(said.Roles, said.Groups, said.AMR, texts) {
@@ -97,6 +105,15 @@ func (t *Tokens) verdictOf(k token.Kind, c token.Claims) (verdict, bool) {
 	}
 	return verdict{kind: k, claims: said, notBefore: said.IssuedAt}, ok
 }
+
+// bearer tells whether a token of a kind, and of a purpose if it is a
+// challenge, is somebody's, and whether it belongs to a session.
+func bearer(k token.Kind, p session.Purpose) (who, where bool) {
+	who = k != token.Session
+	return who, who && (k != token.TwoFactor || p == session.ForStepUp)
+}
+
+func isPurpose(p session.Purpose) bool { return p == session.ForSignIn || p == session.ForStepUp }
 
 func second(t time.Time) time.Time { return time.Unix(t.Unix(), 0).UTC() }
 
@@ -117,6 +134,7 @@ type payload struct {
 	Locale    string   `json:"locale,omitempty"`
 	NotBefore int64    `json:"nbf"`
 	OS        *string  `json:"os,omitempty"`
+	Purpose   string   `json:"purpose,omitempty"`
 	Roles     []string `json:"roles,omitzero"`
 	Session   string   `json:"sid,omitempty"`
 	Subject   string   `json:"sub,omitempty"`
@@ -127,7 +145,7 @@ func (t *Tokens) payload(k token.Kind, c token.Claims) payload {
 	p := payload{
 		Issuer: t.issuer, Audience: t.audienceOf(k), ID: c.ID, Subject: string(c.Subject), Session: string(c.Session),
 		IssuedAt: c.IssuedAt.Unix(), NotBefore: c.IssuedAt.Unix(), ExpiresAt: c.ExpiresAt.Unix(),
-		Roles: c.Roles, Groups: c.Groups, AMR: c.AMR, ACR: c.ACR, Locale: c.Locale,
+		Roles: c.Roles, Groups: c.Groups, AMR: c.AMR, ACR: c.ACR, Locale: c.Locale, Purpose: string(c.Purpose),
 	}
 	switch k {
 	case token.Access:
@@ -135,7 +153,7 @@ func (t *Tokens) payload(k token.Kind, c token.Claims) payload {
 		p.AuthTime, p.Gen = &since, &c.Gen
 	case token.Session:
 		p.Browser, p.OS = &c.Browser, &c.OS
-	case token.Refresh, token.StepUp:
+	case token.Refresh, token.StepUp, token.TwoFactor, token.TOTPSetup:
 	}
 	return p
 }

@@ -91,8 +91,16 @@ type reader struct {
 
 func (r *reader) claims(k token.Kind) token.Claims {
 	c := token.Claims{ID: r.uuid(tokenID), IssuedAt: r.date(issuedAt), ExpiresAt: r.date(expiresAt)}
-	if k != token.Session {
-		c.Subject, c.Session = principal.ID(r.uuid(subject)), session.ID(r.uuid(sessionID))
+	if k == token.TwoFactor {
+		c.Purpose = session.Purpose(r.text(purpose))
+		r.require(isPurpose(c.Purpose))
+	}
+	who, where := bearer(k, c.Purpose)
+	if who {
+		c.Subject = principal.ID(r.uuid(subject))
+	}
+	if where {
+		c.Session = session.ID(r.uuid(sessionID))
 	}
 	switch k {
 	case token.Access:
@@ -104,7 +112,7 @@ func (r *reader) claims(k token.Kind) token.Claims {
 	case token.Session:
 		c.Browser, c.OS, c.Locale = r.text(browser), r.text(system), r.text(locale)
 		r.require(c.Locale != "")
-	case token.Refresh:
+	case token.Refresh, token.TwoFactor, token.TOTPSetup:
 	}
 	return c
 }

@@ -101,6 +101,13 @@ func (t cooldowns) Left(ctx context.Context, kind notice.Kind, normal string, no
 	return left, err
 }
 
+func (t cooldowns) End(ctx context.Context, kind notice.Kind, normal string) error {
+	return t.write(ctx, func(s *state) error {
+		s.cooldowns.drop(cooldownKey{kind, normal})
+		return nil
+	})
+}
+
 func (t cooldowns) Purge(ctx context.Context, now time.Time, limit int) (n int, err error) {
 	now = instant(now)
 	err = t.write(ctx, func(s *state) error {

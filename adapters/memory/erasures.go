@@ -71,6 +71,10 @@ func (s *state) delete(id principal.ID) {
 	s.devices.purge(len(s.devices.rows), func(k deviceKey, _ time.Time) bool { return k.of == id })
 	s.graces.purge(len(s.graces.rows), func(k graceKey, _ grace) bool { return s.sessions.rows[k.session].PrincipalID == id })
 	s.sessions.purge(len(s.sessions.rows), func(_ session.ID, row session.Session) bool { return row.PrincipalID == id })
+	s.apps.drop(id)
+	s.setups.drop(id)
+	s.recovery.drop(id)
+	s.mailed.drop(id)
 	s.principals.drop(id)
 }
 

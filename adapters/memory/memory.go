@@ -11,12 +11,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gatehouse/domain/factor"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/group"
 	"gatehouse/domain/key"
 	"gatehouse/domain/onetime"
 	"gatehouse/domain/passkey"
 	"gatehouse/domain/principal"
+	"gatehouse/domain/recovery"
 	"gatehouse/domain/session"
 	"gatehouse/domain/throttle"
 	"gatehouse/ports/outbound"
@@ -108,6 +110,7 @@ func stores(d data) outbound.Stores {
 		Rekeying: rekeying{d}, Restores: restores{d}, Erasures: erasures{d}, Entry: entry{d},
 		Passkeys: passkeys{d},
 		Trail:    trail{d},
+		Apps:     apps{d}, Setups: setups{d}, RecoveryCodes: recoveryCodes{d}, MailedCodes: mailedCodes{d},
 	}
 }
 
@@ -129,6 +132,10 @@ type state struct {
 	erasures   table[principal.ID, time.Time]
 	passkeys   table[passkey.ID, passkey.Passkey]
 	trail      chain
+	apps       table[principal.ID, factor.App]
+	setups     table[principal.ID, factor.Setup]
+	recovery   table[principal.ID, recovery.Set]
+	mailed     table[principal.ID, mailed]
 	epoch      int
 }
 
@@ -136,7 +143,8 @@ func (s *state) fork() *state {
 	return &state{
 		s.principals.shared(), s.addresses.shared(), s.groups.shared(), s.sessions.shared(), s.graces.shared(), s.items.shared(),
 		s.outbox.shared(), s.counters.shared(), s.cooldowns.shared(), s.devices.shared(), s.keys.shared(),
-		s.rotations.shared(), s.erasures.shared(), s.passkeys.shared(), s.trail, s.epoch,
+		s.rotations.shared(), s.erasures.shared(), s.passkeys.shared(), s.trail,
+		s.apps.shared(), s.setups.shared(), s.recovery.shared(), s.mailed.shared(), s.epoch,
 	}
 }
 

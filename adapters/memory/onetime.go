@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"gatehouse/domain/onetime"
@@ -25,6 +26,7 @@ func (t oneTime) Add(ctx context.Context, i onetime.Item) error {
 		for _, at := range []*time.Time{&i.CreatedAt, &i.ExpiresAt, &i.UsedAt, &i.VoidedAt} {
 			*at = instant(*at)
 		}
+		i.Proven = slices.Clone(i.Proven)
 		s.items.put(i.Hash, i)
 		return nil
 	})
@@ -37,6 +39,7 @@ func (t oneTime) Find(ctx context.Context, kind onetime.Kind, h onetime.Hash) (i
 			return fmt.Errorf("find one-time item: %w", outbound.ErrNotFound)
 		}
 		i = row
+		i.Proven = slices.Clone(i.Proven)
 		return nil
 	})
 	return i, err
@@ -50,6 +53,19 @@ func (t oneTime) Use(ctx context.Context, kind onetime.Kind, h onetime.Hash, now
 			return fmt.Errorf("use one-time item: %w", outbound.ErrStale)
 		}
 		i.UsedAt = now
+		s.items.put(h, i)
+		return nil
+	})
+}
+
+func (t oneTime) Try(ctx context.Context, kind onetime.Kind, h onetime.Hash, now time.Time) error {
+	now = instant(now)
+	return t.write(ctx, func(s *state) error {
+		i, ok := s.items.rows[h]
+		if !ok || i.Kind != kind || i.State(now) != onetime.Usable || i.Spent() {
+			return stale("try one-time item")
+		}
+		i.Tries++
 		s.items.put(h, i)
 		return nil
 	})

@@ -62,6 +62,12 @@ var others = []chore{
 	{"one-time items", func(ctx context.Context, s outbound.Stores, now time.Time, limit int) (int, error) {
 		return s.OneTime.Purge(ctx, now.Add(-itemsKept), limit)
 	}},
+	{"TOTP setups", func(ctx context.Context, s outbound.Stores, now time.Time, limit int) (int, error) {
+		return s.Setups.Purge(ctx, now, limit)
+	}},
+	{"mailed codes", func(ctx context.Context, s outbound.Stores, now time.Time, limit int) (int, error) {
+		return s.MailedCodes.Purge(ctx, now, limit)
+	}},
 	{"outbox", func(ctx context.Context, s outbound.Stores, now time.Time, limit int) (int, error) {
 		return s.Outbox.Purge(ctx, now.Add(-deliveredKept), now.Add(-deadKept), limit)
 	}},

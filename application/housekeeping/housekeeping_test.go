@@ -16,6 +16,7 @@ import (
 	"gatehouse/adapters/memory"
 	app "gatehouse/application/housekeeping"
 	"gatehouse/domain/email"
+	"gatehouse/domain/factor"
 	"gatehouse/domain/notice"
 	"gatehouse/domain/onetime"
 	"gatehouse/domain/password"
@@ -66,6 +67,7 @@ func (s *store) Single() outbound.Stores {
 		Sessions: sessions{in.Sessions, s}, OneTime: oneTime{in.OneTime, s}, Outbox: outbox{in.Outbox, s},
 		Attempts: attempts{in.Attempts, s}, Cooldowns: cooldowns{in.Cooldowns, s},
 		Devices: devices{in.Devices, s}, Principals: principals{in.Principals, s}, Keys: in.Keys,
+		Setups: setups{in.Setups, s}, MailedCodes: mailedCodes{in.MailedCodes, s},
 	}
 }
 
@@ -160,6 +162,24 @@ func (t cooldowns) Purge(ctx context.Context, now time.Time, limit int) (int, er
 	return t.s.purge("cooldowns", limit, func() (int, error) { return t.Cooldowns.Purge(ctx, now, limit) })
 }
 
+type setups struct {
+	outbound.Setups
+	s *store
+}
+
+func (t setups) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
+	return t.s.purge("setups", limit, func() (int, error) { return t.Setups.Purge(ctx, before, limit) })
+}
+
+type mailedCodes struct {
+	outbound.MailedCodes
+	s *store
+}
+
+func (t mailedCodes) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
+	return t.s.purge("mailed codes", limit, func() (int, error) { return t.MailedCodes.Purge(ctx, before, limit) })
+}
+
 type principals struct {
 	outbound.Principals
 	s *store
@@ -198,7 +218,7 @@ func sweeping(t *testing.T, prepare func(*testing.T, *store), test func(*testing
 	})
 }
 
-var round = []string{"one-time", "outbox", "attempts", "cooldowns", "devices", "guests"}
+var round = []string{"one-time", "setups", "mailed codes", "outbox", "attempts", "cooldowns", "devices", "guests"}
 
 func TestItSweepsAtOnceAndThenInRounds(t *testing.T) {
 	sweeping(t, func(*testing.T, *store) {}, func(t *testing.T, s *store, _ *journal) {
@@ -227,7 +247,7 @@ func TestItWorksInBatchesUntilOneIsNotFull(t *testing.T) {
 		s.rows["outbox"] = []int{500, 0}
 	}
 	sweeping(t, prepare, func(t *testing.T, s *store, _ *journal) {
-		sameCalls(t, "calls", s.seen(), []string{"sessions", "sessions", "sessions", "one-time", "outbox", "outbox", "attempts", "cooldowns", "devices", "guests"})
+		sameCalls(t, "calls", s.seen(), []string{"sessions", "sessions", "sessions", "one-time", "setups", "mailed codes", "outbox", "outbox", "attempts", "cooldowns", "devices", "guests"})
 	})
 }
 
@@ -279,9 +299,12 @@ func TestThingsAreKeptAsLongAsSomebodyNeedsThem(t *testing.T) {
 			after time.Duration
 			left  string
 		}{
-			{9 * time.Second, "pair session ended item attempts cooldown delivered dead device"},
-			{20 * time.Second, "session ended item attempts cooldown delivered dead device"},
-			{2 * time.Minute, "session ended item attempts delivered dead device"},
+			{9 * time.Second, "pair session ended item setup code attempts cooldown delivered dead device"},
+			{20 * time.Second, "session ended item setup code attempts cooldown delivered dead device"},
+			{2 * time.Minute, "session ended item setup code attempts delivered dead device"},
+			{10*time.Minute - time.Second, "session ended item setup code attempts delivered dead device"},
+			{11*time.Minute + time.Second, "session ended item setup attempts delivered dead device"},
+			{16*time.Minute + time.Second, "session ended item attempts delivered dead device"},
 			{day - time.Second, "session ended item attempts delivered dead device"},
 			{day + time.Minute, "session item delivered dead device"},
 			{day + time.Hour - time.Second, "session item delivered dead device"},
@@ -327,6 +350,8 @@ func fill(t *testing.T, s *store) {
 	check(t, err)
 	check(t, st.OneTime.Add(ctx, onetime.Item{Hash: onetime.Hash{1}, Kind: onetime.PasswordReset, Principal: "ada", CreatedAt: now, ExpiresAt: now.Add(time.Hour)}))
 	check(t, st.Attempts.Save(ctx, subject, throttle.State{}.Count(now)))
+	check(t, st.Setups.Put(ctx, "ada", factor.Setup{ID: "setup", CreatedAt: now, ExpiresAt: now.Add(15 * time.Minute)}))
+	check(t, st.MailedCodes.Put(ctx, "ada", factor.MailedCode{CreatedAt: now, ExpiresAt: now.Add(10 * time.Minute)}))
 	_, err = st.Cooldowns.Start(ctx, notice.EmailVerification, "ada@example.com", now, time.Minute)
 	check(t, err)
 	for _, device := range []string{"old", "new"} { // the one used last stays
@@ -363,9 +388,13 @@ func left(t *testing.T, s *store, began time.Time) string {
 		note("ended", err == nil)
 		_, err = st.OneTime.Find(ctx, onetime.PasswordReset, onetime.Hash{1})
 		note("item", err == nil)
+		_, err = st.Setups.Of(ctx, "ada")
+		note("setup", err == nil)
+		n, err := st.MailedCodes.Purge(ctx, long, 9)
+		note("code", err == nil && n > 0)
 		counted, err := st.Attempts.State(ctx, subject)
 		note("attempts", err == nil && counted.Network.Failures > 0)
-		n, err := st.Cooldowns.Purge(ctx, long, 9)
+		n, err = st.Cooldowns.Purge(ctx, long, 9)
 		note("cooldown", err == nil && n > 0)
 		n, err = st.Outbox.Purge(ctx, long, time.Time{}, 9)
 		note("delivered", err == nil && n > 0)

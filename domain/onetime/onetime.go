@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatehouse/domain/email"
+	"gatehouse/domain/factor"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/secret"
 	"gatehouse/domain/session"
@@ -15,12 +16,11 @@ import (
 // Kind tells items apart: an item works only as what it was made for.
 type Kind string
 
-// The kinds. Challenges and reset links are voided by events that are built
-// already.
+// The kinds.
 const (
 	EmailVerification Kind = "email_verification"
 	PasswordReset     Kind = "password_reset"
-	Challenge         Kind = "challenge"
+	Challenge         Kind = "challenge" // asks for a second factor (contract §5.6)
 )
 
 // Hash is what is stored of an opaque secret of 256 random bits.
@@ -40,7 +40,16 @@ type Item struct {
 	ExpiresAt time.Time
 	UsedAt    time.Time // zero while unused
 	VoidedAt  time.Time // zero unless something else made it worthless
+
+	// Of challenges only.
+	Purpose session.Purpose
+	Proven  session.Proven // what the one it asks has proven already
+	Tries   int            // guesses at it that were counted
 }
+
+// Spent reports whether there were as many guesses as there may be. The last
+// one may still be right, and use the item up.
+func (i Item) Spent() bool { return i.Tries >= factor.MaxTries }
 
 // State is what an item is worth.
 type State int

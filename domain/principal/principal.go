@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gatehouse/domain/email"
+	"gatehouse/domain/factor"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/password"
 )
@@ -56,9 +57,10 @@ type Snapshot struct {
 	Disabled      bool
 	Hash          password.Hash // empty when there is no password identity
 	Identities    []Identity
-	Groups        []string // keys, in alphabetical order
-	CredVersion   int      // raised by every change of a way to sign in
-	TokenGen      int      // access tokens of another generation are stale
+	Factors       factor.Set // second factors that are on
+	Groups        []string   // keys, in alphabetical order
+	CredVersion   int        // raised by every change of a way to sign in
+	TokenGen      int        // access tokens of another generation are stale
 	CreatedAt     time.Time
 	LastActive    time.Time // last sign-in or refresh
 	Version       int       // of the stored row; stores raise it on every save
@@ -71,13 +73,13 @@ var ErrInvalid = errors.New("not a valid principal")
 // [ErrInvalid] what cannot have been one.
 func Restore(s Snapshot) (*Principal, error) {
 	_, broken := ParseName(s.Name)
-	ok := s.ID != "" && len(broken) == 0
+	ok := s.ID != "" && len(broken) == 0 && s.Factors.Valid()
 	switch s.Kind {
 	case User:
 		ok = ok && !s.Email.IsZero() && (!s.Hash.IsZero() || len(s.Identities) > 0)
 	case Guest:
 		ok = ok && s.Email.IsZero() && s.Hash.IsZero() && len(s.Identities) == 0 &&
-			len(s.Groups) == 0 && !s.Admin && !s.EmailVerified && !s.Disabled
+			len(s.Groups) == 0 && !s.Factors.Any() && !s.Admin && !s.EmailVerified && !s.Disabled
 	default:
 		ok = false
 	}
@@ -151,9 +153,12 @@ func (p *Principal) IdentityProviders() []string {
 	return names
 }
 
+// Factors returns which second factors are on.
+func (p *Principal) Factors() factor.Set { return p.s.Factors }
+
 // PasswordSubject is what password rules need to know about the account.
 func (p *Principal) PasswordSubject() password.Subject {
-	return password.Subject{Name: p.s.Name, LocalPart: p.s.Email.LocalPart()}
+	return password.Subject{Name: p.s.Name, LocalPart: p.s.Email.LocalPart(), SecondFactor: p.s.Factors.Any()}
 }
 
 // RequireUser refuses guests with USER_NOT_FOUND, as if they did not exist.
@@ -211,6 +216,37 @@ func (p *Principal) BecomeUser(address email.Address, h password.Hash) {
 	p.s.Kind, p.s.Email, p.s.Hash = User, address, h
 	p.s.CredVersion++
 	p.s.TokenGen++
+}
+
+// EnableFactor switches a second factor on, as [factor.Set.With] says. Whoever
+// has proven something before is overtaken. It returns false, and changes
+// nothing, if it was on.
+func (p *Principal) EnableFactor(m factor.Method) (changed bool) {
+	return p.setFactors(p.s.Factors.With(m), !p.s.Factors.Has(m))
+}
+
+// DisableFactor switches a second factor off, with the effect of
+// [Principal.EnableFactor].
+func (p *Principal) DisableFactor(m factor.Method) (changed bool) {
+	return p.setFactors(p.s.Factors.Without(m), p.s.Factors.Has(m))
+}
+
+func (p *Principal) setFactors(s factor.Set, changed bool) bool {
+	if changed {
+		p.s.Factors = s
+		p.s.CredVersion++
+	}
+	return changed
+}
+
+// PreferFactor takes a second factor as the preferred one, which changes no way
+// to sign in. It refuses with 2FA_DISABLED unless that is on.
+func (p *Principal) PreferFactor(m factor.Method) error {
+	if !p.s.Factors.Has(m) {
+		return fault.New(fault.TwoFactorDisabled)
+	}
+	p.s.Factors.Preferred = m
+	return nil
 }
 
 // MarkActive notes a sign-in or refresh.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatehouse/domain/email"
+	"gatehouse/domain/factor"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
@@ -33,7 +34,7 @@ func full(t *testing.T) principal.Snapshot {
 	return principal.Snapshot{
 		ID: "u1", Kind: principal.User, Name: "Ada", Email: address(t, "Ada.L@example.com"), EmailVerified: true, Admin: true, Disabled: true,
 		Hash: hash, Identities: []principal.Identity{{Provider: "google", Subject: "2"}, {Provider: "github", Subject: "1"}},
-		Groups: []string{"staff"}, CredVersion: 1, TokenGen: 2, CreatedAt: noon, LastActive: noon, Version: 3,
+		Groups: []string{"staff"}, Factors: factor.Set{TOTP: true, Preferred: factor.TOTP}, CredVersion: 1, TokenGen: 2, CreatedAt: noon, LastActive: noon, Version: 3,
 	}
 }
 
@@ -64,20 +65,23 @@ func TestRestoreReturnsWhatWasSaved(t *testing.T) {
 
 func TestRestoreRefusesWhatCannotHaveBeenOne(t *testing.T) {
 	for name, change := range map[string]func(*principal.Snapshot){
-		"no id":                 func(s *principal.Snapshot) { s.ID = "" },
-		"no kind":               func(s *principal.Snapshot) { s.Kind = "" },
-		"another kind":          func(s *principal.Snapshot) { s.Kind = "robot" },
-		"no name":               func(s *principal.Snapshot) { s.Name = " " },
-		"a bad name":            func(s *principal.Snapshot) { s.Name = "A\x00" },
-		"user without address":  func(s *principal.Snapshot) { s.Email = email.Address{} },
-		"user who cannot enter": func(s *principal.Snapshot) { s.Hash, s.Identities = password.Hash{}, nil },
-		"guest with address":    func(s *principal.Snapshot) { *s = guest(); s.Email = address(t, "a@b.c") },
-		"guest with password":   func(s *principal.Snapshot) { *s = guest(); s.Hash = hash },
-		"guest with provider":   func(s *principal.Snapshot) { *s = guest(); s.Identities = full(t).Identities },
-		"guest in a group":      func(s *principal.Snapshot) { *s = guest(); s.Groups = []string{"staff"} },
-		"guest with role":       func(s *principal.Snapshot) { *s = guest(); s.Admin = true },
-		"verified guest":        func(s *principal.Snapshot) { *s = guest(); s.EmailVerified = true },
-		"disabled guest":        func(s *principal.Snapshot) { *s = guest(); s.Disabled = true },
+		"no id":                      func(s *principal.Snapshot) { s.ID = "" },
+		"no kind":                    func(s *principal.Snapshot) { s.Kind = "" },
+		"another kind":               func(s *principal.Snapshot) { s.Kind = "robot" },
+		"no name":                    func(s *principal.Snapshot) { s.Name = " " },
+		"a bad name":                 func(s *principal.Snapshot) { s.Name = "A\x00" },
+		"user without address":       func(s *principal.Snapshot) { s.Email = email.Address{} },
+		"user who cannot enter":      func(s *principal.Snapshot) { s.Hash, s.Identities = password.Hash{}, nil },
+		"guest with address":         func(s *principal.Snapshot) { *s = guest(); s.Email = address(t, "a@b.c") },
+		"guest with password":        func(s *principal.Snapshot) { *s = guest(); s.Hash = hash },
+		"guest with provider":        func(s *principal.Snapshot) { *s = guest(); s.Identities = full(t).Identities },
+		"guest with a factor":        func(s *principal.Snapshot) { *s = guest(); s.Factors = full(t).Factors },
+		"preference for what is off": func(s *principal.Snapshot) { s.Factors.Preferred = factor.Email },
+		"factors without preference": func(s *principal.Snapshot) { s.Factors.Preferred = "" },
+		"guest in a group":           func(s *principal.Snapshot) { *s = guest(); s.Groups = []string{"staff"} },
+		"guest with role":            func(s *principal.Snapshot) { *s = guest(); s.Admin = true },
+		"verified guest":             func(s *principal.Snapshot) { *s = guest(); s.EmailVerified = true },
+		"disabled guest":             func(s *principal.Snapshot) { *s = guest(); s.Disabled = true },
 	} {
 		s := full(t)
 		change(&s)
@@ -126,7 +130,7 @@ func TestWhatIsShownIsInOrder(t *testing.T) {
 	if got := p.Roles(); !slices.Equal(got, []principal.Role{principal.RoleUser, principal.RoleAdmin}) {
 		t.Errorf("roles = %v", got)
 	}
-	if got := p.PasswordSubject(); got != (password.Subject{Name: "Ada", LocalPart: "Ada.L"}) {
+	if got := p.PasswordSubject(); got != (password.Subject{Name: "Ada", LocalPart: "Ada.L", SecondFactor: true}) {
 		t.Errorf("password subject = %+v", got)
 	}
 }
@@ -198,5 +202,54 @@ func TestMembershipsMakeTokensStaleIfTheyChange(t *testing.T) {
 		if stale := p.TokenGen() != before.TokenGen; stale != tc.changed || p.CredVersion() != before.CredVersion {
 			t.Errorf("after %q tokens are stale: %t", tc.key, stale)
 		}
+	}
+}
+
+// Whoever has proven a password before a factor is switched on or off has
+// proven too much or too little.
+func TestSwitchingAFactorOvertakesWhoHasProvenSomething(t *testing.T) {
+	s := full(t)
+	s.Factors = factor.Set{}
+	p := restore(t, s)
+	for i, step := range []struct {
+		change  func(factor.Method) bool
+		method  factor.Method
+		changed bool
+		want    factor.Set
+	}{
+		{p.DisableFactor, factor.TOTP, false, factor.Set{}},
+		{p.EnableFactor, factor.Email, true, factor.Set{Email: true, Preferred: factor.Email}},
+		{p.EnableFactor, factor.Email, false, factor.Set{Email: true, Preferred: factor.Email}},
+		{p.EnableFactor, factor.TOTP, true, factor.Set{TOTP: true, Email: true, Preferred: factor.TOTP}},
+		{p.DisableFactor, factor.TOTP, true, factor.Set{Email: true, Preferred: factor.Email}},
+	} {
+		before := p.CredVersion()
+		if got := step.change(step.method); got != step.changed || p.Factors() != step.want || p.CredVersion() > before != step.changed {
+			t.Errorf("step %d: %t, %+v, credentials %d after %d", i, got, p.Factors(), p.CredVersion(), before)
+		}
+	}
+}
+
+func TestOnlyAFactorThatIsOnIsPreferred(t *testing.T) {
+	s := full(t)
+	s.Factors = factor.Set{}.With(factor.TOTP).With(factor.Email)
+	p := restore(t, s)
+	if err := p.PreferFactor(factor.Passkey); fault.CodeOf(err) != fault.TwoFactorDisabled || p.Factors() != s.Factors {
+		t.Errorf("PreferFactor of one that is off = %v, %+v", err, p.Factors())
+	}
+	err := p.PreferFactor(factor.Email)
+	if err != nil || p.Factors().Preferred != factor.Email || p.CredVersion() != s.CredVersion {
+		t.Errorf("PreferFactor = %v, %+v, credentials %d after %d", err, p.Factors(), p.CredVersion(), s.CredVersion)
+	}
+}
+
+func TestASecondFactorAllowsAShorterPassword(t *testing.T) {
+	s := full(t)
+	if !restore(t, s).PasswordSubject().SecondFactor {
+		t.Error("a second factor is on, and the rules of passwords do not know")
+	}
+	s.Factors = factor.Set{}
+	if restore(t, s).PasswordSubject().SecondFactor {
+		t.Error("no second factor is on, and the rules of passwords believe it")
 	}
 }

@@ -3,7 +3,6 @@
 package session
 
 import (
-	"slices"
 	"time"
 
 	"gatehouse/domain/client"
@@ -47,45 +46,6 @@ const (
 	EndedByOperator EndReason = "ended_by_operator"
 	Restored        EndReason = "restored" // the database was put back to an earlier state
 )
-
-// Factor is one way a principal has proven to be who they are, named as in the
-// claim amr (contract §7.6, RFC 8176).
-type Factor string
-
-// The factors.
-const (
-	Password Factor = "pwd"
-	AsGuest  Factor = "guest"
-
-	mfa Factor = "mfa" // not a factor of its own: it says that there were two
-)
-
-// Proven is the set of factors proven at a sign-in, in the order of their proof.
-type Proven []Factor
-
-// AMR returns the claim amr: the factors, and mfa when there are two.
-func (p Proven) AMR() []string {
-	amr := make([]string, 0, len(p)+1)
-	for _, f := range p {
-		amr = append(amr, string(f))
-	}
-	if len(p) > 1 {
-		amr = append(amr, string(mfa))
-	}
-	return amr
-}
-
-// ACR returns the claim acr: aal2 with two factors, aal1 with one, aal0 for
-// guests and for nothing.
-func (p Proven) ACR() string {
-	switch {
-	case len(p) == 0 || slices.Contains(p, AsGuest):
-		return "aal0"
-	case len(p) == 1:
-		return "aal1"
-	}
-	return "aal2"
-}
 
 // Lifetimes says how long a session lasts.
 type Lifetimes struct {

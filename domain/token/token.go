@@ -19,16 +19,19 @@ const (
 	Refresh Kind = "rt+jwt"
 	StepUp  Kind = "step-up+jwt"
 	Session Kind = "session+jwt" // belongs to nobody, and proves nothing
+
+	TwoFactor Kind = "two-factor+jwt" // names a challenge
+	TOTPSetup Kind = "totp-setup+jwt" // names a pending setup, and carries no secret
 )
 
 // Kinds lists every kind, for adapters and tests that must cover them all.
-func Kinds() []Kind { return []Kind{Access, Refresh, StepUp, Session} }
+func Kinds() []Kind { return []Kind{Access, Refresh, StepUp, Session, TwoFactor, TOTPSetup} }
 
 // Claims is what a token says. Issuer and audience belong to the adapter.
 type Claims struct {
 	ID        string       // jti (RFC 7519 §4.1.7)
 	Subject   principal.ID // "" in session tokens
-	Session   session.ID   // sid; "" in session tokens
+	Session   session.ID   // sid; "" in session tokens, and in challenges of a sign-in
 	IssuedAt  time.Time    // whole seconds, as ExpiresAt and AuthTime
 	ExpiresAt time.Time
 
@@ -41,6 +44,8 @@ type Claims struct {
 	AuthTime time.Time
 	Gen      int // the principal's token generation at issue
 
+	Purpose session.Purpose // of challenges only
+
 	// Of session tokens only: of a sign-in that is about to begin elsewhere.
 	Browser string // "" if unknown, as OS
 	OS      string
@@ -49,7 +54,7 @@ type Claims struct {
 
 // Lifetimes says how long the tokens last that are not a session themselves.
 type Lifetimes struct {
-	Access, StepUp, Session time.Duration
+	Access, StepUp, Session, Challenge, TOTPSetup time.Duration
 }
 
 // PublicKey is one entry of the published key set (RFC 7517).

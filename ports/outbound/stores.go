@@ -32,7 +32,7 @@ type Principals interface {
 	// its address is another principal's, and never changes p.
 	Save(ctx context.Context, p *principal.Principal) error
 	// Delete removes a principal with all that is theirs: identities, sessions,
-	// one-time items, devices. Whatever outlives them and was sealed for them
+	// one-time items, devices, second factors. Whatever outlives them and was sealed for them
 	// can never be opened again. It returns ErrNotFound when there is no such
 	// principal.
 	Delete(ctx context.Context, id principal.ID) error
@@ -132,6 +132,10 @@ type OneTime interface {
 	// Use uses an item up. It returns ErrStale unless the item was usable at
 	// now: of any number of callers at once, one wins.
 	Use(ctx context.Context, kind onetime.Kind, h onetime.Hash, now time.Time) error
+	// Try counts a guess at an item. It returns ErrStale unless the item is
+	// usable at now and was tried less than [factor.MaxTries] times: of any number
+	// of callers, so many get to guess. Commit it before the guess is judged.
+	Try(ctx context.Context, kind onetime.Kind, h onetime.Hash, now time.Time) error
 	// Void makes the usable items of a kind and principal worthless, but for
 	// those that prove the address whose normal form is keep ("" keeps none).
 	// What is nobody's stays as it is: the principal "" has no items.
@@ -226,6 +230,8 @@ type Cooldowns interface {
 	// Left returns how long a cooldown still lasts at now, zero when none runs,
 	// and begins none. One statement.
 	Left(ctx context.Context, kind notice.Kind, normal string, now time.Time) (time.Duration, error)
+	// End ends a cooldown, if one runs.
+	End(ctx context.Context, kind notice.Kind, normal string) error
 	// Purge removes at most limit cooldowns that ended before now.
 	Purge(ctx context.Context, now time.Time, limit int) (int, error)
 }

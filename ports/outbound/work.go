@@ -56,4 +56,9 @@ type Stores struct {
 	Trail      Trail
 
 	Passkeys Passkeys
+	// Of second factors.
+	Apps          Apps
+	Setups        Setups
+	RecoveryCodes RecoveryCodes
+	MailedCodes   MailedCodes
 }

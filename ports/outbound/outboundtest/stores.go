@@ -19,6 +19,7 @@ import (
 
 	"gatehouse/domain/client"
 	"gatehouse/domain/email"
+	"gatehouse/domain/factor"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/session"
@@ -44,7 +45,7 @@ type storeCheck struct {
 func Stores(t *testing.T, open func(*testing.T) outbound.UnitOfWork) {
 	for _, c := range slices.Concat(
 		workChecks, principalChecks, groupChecks, sessionChecks, oneTimeChecks, outboxChecks, counterChecks, keyChecks, rotationChecks,
-		restoreChecks, erasureChecks, entryChecks, directoryChecks, passkeyChecks, trailChecks,
+		restoreChecks, erasureChecks, entryChecks, directoryChecks, passkeyChecks, trailChecks, factorChecks,
 	) {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
 	}
@@ -119,6 +120,7 @@ func user(id string) principal.Snapshot {
 		ID: principal.ID(id), Kind: principal.User, Name: "Ådá " + id, Email: address("Ada." + id + "@Example.com"),
 		EmailVerified: true, Hash: password.NewHash("$argon2id$v=19$m=1,t=1,p=1$" + id),
 		Identities:  []principal.Identity{{Provider: "github", Subject: "1-" + id}, {Provider: "google", Subject: "2-" + id}},
+		Factors:     factor.Set{TOTP: true, Email: true, Preferred: factor.Email},
 		CredVersion: 2, TokenGen: 3, CreatedAt: at, LastActive: at.Add(time.Minute), Version: 4,
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"gatehouse/domain/fault"
 	"gatehouse/domain/key"
 	"gatehouse/domain/secret"
+	"gatehouse/domain/session"
 	"gatehouse/domain/token"
 	"gatehouse/ports/outbound"
 )
@@ -48,6 +49,7 @@ func Tokens(t *testing.T, m TokenMaker) {
 		{"HaveOneSpelling", tokensHaveOneSpelling},
 		{"MissingIsInvalid", missingTokenIsInvalid},
 		{"AreMintedCompleteOrNotAtAll", tokensAreMintedComplete},
+		{"ChallengesOfASignInHaveNoSession", challengesOfASignIn},
 		{"ShareNothing", tokensShareNothing},
 		{"ManyAtOnce", manyTokensAtOnce},
 	} {
@@ -95,7 +97,9 @@ func claimsOf(k token.Kind) token.Claims {
 	case token.Session:
 		c.Subject, c.Session = "", ""
 		c.Browser, c.OS, c.Locale = "Лиса \"9\"", "Linux", "de-AT"
-	case token.Refresh:
+	case token.TwoFactor:
+		c.Purpose = session.ForStepUp
+	case token.Refresh, token.TOTPSetup:
 	}
 	return c
 }
@@ -354,6 +358,27 @@ func tokensAreMintedComplete(t *testing.T, m TokenMaker) {
 	}
 	if s, err := a.Mint("JWT", claimsOf(token.Access)); fault.CodeOf(err) != fault.TokenCreationFailure || !s.Missing() {
 		t.Errorf("Mint of no kind = %v, want TOKEN_CREATION_FAILURE alone", err)
+	}
+}
+
+func challengesOfASignIn(t *testing.T, m TokenMaker) {
+	a := m.tokens(t)
+	c := claimsOf(token.TwoFactor)
+	c.Purpose = session.ForSignIn
+	s := mint(t, a, token.TwoFactor, c)
+	c.Session = ""
+	verified(t, a, s, token.TwoFactor, issued, c)
+	verified(t, a, mint(t, a, token.TwoFactor, c), token.TwoFactor, issued, c)
+	for why, spoil := range map[string]func(*token.Claims){
+		"without a purpose":            func(c *token.Claims) { c.Purpose = "" },
+		"with an odd purpose":          func(c *token.Claims) { c.Purpose = "anything" },
+		"of a step-up without session": func(c *token.Claims) { c.Purpose = session.ForStepUp },
+	} {
+		c := c
+		spoil(&c)
+		if s, err := a.Mint(token.TwoFactor, c); fault.CodeOf(err) != fault.TokenCreationFailure || !s.Missing() {
+			t.Errorf("Mint of a challenge %s = %v, want TOKEN_CREATION_FAILURE alone", why, err)
+		}
 	}
 }
 
