@@ -3,6 +3,8 @@ package outbound
 import (
 	"context"
 	"io"
+
+	"gatehouse/domain/avatar"
 )
 
 // Storage keeps the bytes of files. What they are, and whose, is in [Files].
@@ -25,4 +27,19 @@ type Content struct {
 	io.ReadCloser
 
 	Size int64 // bytes
+}
+
+// Painter makes renditions of the pictures people send.
+type Painter interface {
+	// Paint returns the renditions of a picture: upright, its middle as a square,
+	// no larger than they may be and no larger than it was, with nothing of it
+	// but what can be seen. Of an animation that is the first frame.
+	//
+	// It refuses with UNSUPPORTED_MEDIA_TYPE what is no JPEG, PNG, GIF or WebP
+	// by its content, and with INVALID_REQUEST, rule image on file, what cannot
+	// be decoded or has too many pixels. That it sees in the header, before it
+	// decodes anything (faults F58). What is decoded at once is limited: it
+	// waits, or refuses with SERVICE_OVERLOADED when too many do. Never call it
+	// inside a transaction.
+	Paint(ctx context.Context, source []byte) (avatar.Picture, error)
 }

@@ -33,7 +33,7 @@ func Storage(t *testing.T, open func(*testing.T) outbound.Storage) {
 	}
 }
 
-const jpeg = "image/jpeg"
+const photo = "image/jpeg"
 
 // contentOf reads a whole file.
 func contentOf(t *testing.T, s outbound.Storage, key string) []byte {
@@ -62,7 +62,7 @@ func absent(t *testing.T, s outbound.Storage, key string) {
 func putIsFound(t *testing.T, s outbound.Storage) {
 	large := bytes.Repeat([]byte{0, 1, 2, '\r', '\n', 0xff, 7}, 1<<20) // longer than any buffer
 	for key, content := range map[string][]byte{"a": []byte("one"), "b-small.png": large, strings.Repeat("k", 128): []byte("two"), "z..-_": {0}} {
-		must(t, s.Put(t.Context(), key, jpeg, content))
+		must(t, s.Put(t.Context(), key, photo, content))
 		if got := contentOf(t, s, key); !bytes.Equal(got, content) {
 			t.Errorf("%s: %d other bytes than the %d that were put", key, len(got), len(content))
 		}
@@ -70,9 +70,9 @@ func putIsFound(t *testing.T, s outbound.Storage) {
 }
 
 func lastPutCounts(t *testing.T, s outbound.Storage) {
-	must(t, s.Put(t.Context(), "a", jpeg, []byte("a longer one")))
-	must(t, s.Put(t.Context(), "b", jpeg, []byte("other")))
-	must(t, s.Put(t.Context(), "a", jpeg, []byte("two")))
+	must(t, s.Put(t.Context(), "a", photo, []byte("a longer one")))
+	must(t, s.Put(t.Context(), "b", photo, []byte("other")))
+	must(t, s.Put(t.Context(), "a", photo, []byte("two")))
 	if a, b := contentOf(t, s, "a"), contentOf(t, s, "b"); string(a) != "two" || string(b) != "other" {
 		t.Errorf("got %q and %q", a, b)
 	}
@@ -83,12 +83,12 @@ const halves = 20
 
 func nobodySeesHalfAFile(t *testing.T, s outbound.Storage) {
 	versions := [2][]byte{bytes.Repeat([]byte("a"), 100_000), bytes.Repeat([]byte("b"), 200_000)}
-	must(t, s.Put(t.Context(), "k", jpeg, versions[0]))
+	must(t, s.Put(t.Context(), "k", photo, versions[0]))
 	var all sync.WaitGroup
 	for _, v := range versions {
 		all.Go(func() {
 			for range halves {
-				if err := s.Put(t.Context(), "k", jpeg, v); err != nil {
+				if err := s.Put(t.Context(), "k", photo, v); err != nil {
 					t.Errorf("put: %v", err)
 				}
 			}
@@ -111,10 +111,10 @@ func nobodySeesHalfAFile(t *testing.T, s outbound.Storage) {
 }
 
 func openStaysAsItWas(t *testing.T, s outbound.Storage) {
-	must(t, s.Put(t.Context(), "k", jpeg, []byte("before")))
+	must(t, s.Put(t.Context(), "k", photo, []byte("before")))
 	c, err := s.Open(t.Context(), "k")
 	must(t, err)
-	must(t, s.Put(t.Context(), "k", jpeg, []byte("afterwards")))
+	must(t, s.Put(t.Context(), "k", photo, []byte("afterwards")))
 	must(t, s.Remove(t.Context(), "k"))
 	if b, err := io.ReadAll(c); err != nil || string(b) != "before" {
 		t.Errorf("got %q (%v)", b, err)
@@ -124,15 +124,15 @@ func openStaysAsItWas(t *testing.T, s outbound.Storage) {
 
 func neverPutIsNotFound(t *testing.T, s outbound.Storage) {
 	absent(t, s, "a")
-	must(t, s.Put(t.Context(), "ab", jpeg, []byte("one")))
+	must(t, s.Put(t.Context(), "ab", photo, []byte("one")))
 	absent(t, s, "a")
 	absent(t, s, "abc")
 }
 
 func removedIsGone(t *testing.T, s outbound.Storage) {
 	must(t, s.Remove(t.Context(), "a"))
-	must(t, s.Put(t.Context(), "a", jpeg, []byte("one")))
-	must(t, s.Put(t.Context(), "b", jpeg, []byte("two")))
+	must(t, s.Put(t.Context(), "a", photo, []byte("one")))
+	must(t, s.Put(t.Context(), "b", photo, []byte("two")))
 	must(t, s.Remove(t.Context(), "a"))
 	absent(t, s, "a")
 	must(t, s.Remove(t.Context(), "a"))
@@ -142,9 +142,9 @@ func removedIsGone(t *testing.T, s outbound.Storage) {
 }
 
 func noKeyReachesNothing(t *testing.T, s outbound.Storage) {
-	must(t, s.Put(t.Context(), "a", jpeg, []byte("one")))
+	must(t, s.Put(t.Context(), "a", photo, []byte("one")))
 	for _, key := range []string{"", ".", "..", "../a", "/a", "a/", "a/../a", `..\a`, "A", ".a", "a\x00", "a\n", "%2e%2e", strings.Repeat("k", 129)} {
-		if err := s.Put(t.Context(), key, jpeg, []byte("other")); err == nil {
+		if err := s.Put(t.Context(), key, photo, []byte("other")); err == nil {
 			t.Errorf("put %q", key)
 		}
 		absent(t, s, key)
@@ -157,7 +157,7 @@ func noKeyReachesNothing(t *testing.T, s outbound.Storage) {
 
 func bytesAreTheCallers(t *testing.T, s outbound.Storage) {
 	content := []byte("one")
-	must(t, s.Put(t.Context(), "a", jpeg, content))
+	must(t, s.Put(t.Context(), "a", photo, content))
 	content[0] = 'X'
 	if b := contentOf(t, s, "a"); string(b) != "one" {
 		t.Errorf("got %q", b)
@@ -167,7 +167,7 @@ func bytesAreTheCallers(t *testing.T, s outbound.Storage) {
 func canceledPutsNothing(t *testing.T, s outbound.Storage) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := s.Put(ctx, "a", jpeg, []byte("one")); !errors.Is(err, context.Canceled) {
+	if err := s.Put(ctx, "a", photo, []byte("one")); !errors.Is(err, context.Canceled) {
 		t.Errorf("put: %v, want it to be canceled", err)
 	}
 	absent(t, s, "a")
