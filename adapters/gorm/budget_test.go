@@ -119,6 +119,7 @@ func TestStatementBudget(t *testing.T) {
 				p.Leave("staff")
 				return s.Principals.Save(ctx, p)
 			}},
+			{"File", 1, func(ctx context.Context, s outbound.Stores) error { return second(s.Files.ByKey(ctx, "f1")) }},
 			{"ByKey", 1, func(ctx context.Context, s outbound.Stores) error { return second(s.Groups.ByKey(ctx, "staff")) }},
 			{"Page", 2, func(ctx context.Context, s outbound.Stores) error {
 				return second(s.Groups.Page(ctx, "en", "en", page.Request{Size: 20}))

@@ -208,7 +208,7 @@ func (q *parts) owe(n noticeRow, from string, args ...any) {
 
 func (t entry) Register(ctx context.Context, r outbound.Registration) (outbound.Effect, error) {
 	p := r.User.Snapshot()
-	if !t.postgres || len(p.Identities)+len(p.Groups) > 0 {
+	if !t.postgres || len(p.Identities)+len(p.Groups) > 0 || !p.Avatar.IsZero() {
 		return t.registerInSteps(ctx, r)
 	}
 	q, err := t.registerAtOnce(p, r.Mail)

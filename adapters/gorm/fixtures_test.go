@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gatehouse/domain/audit"
+	"gatehouse/domain/avatar"
 	"gatehouse/domain/client"
 	"gatehouse/domain/email"
 	"gatehouse/domain/factor"
@@ -161,6 +162,8 @@ func fill(t testing.TB, w outbound.UnitOfWork) {
 		}))
 		must(t, s.RecoveryCodes.Replace(ctx, "u1", recovery.Set{password.NewHash("$argon2id$code")}))
 		must(t, s.MailedCodes.Put(ctx, "u1", factor.MailedCode{Code: factor.Code{Text: secret.New("424242")}, CreatedAt: now, ExpiresAt: now}))
+		must(t, s.Files.Stage(ctx, now.Add(time.Hour), avatar.File{Key: "f1", Type: avatar.PNG, Bytes: 9}, avatar.File{Key: "f2", Type: avatar.JPEG, Bytes: 8}))
+		must(t, s.Files.Swap(ctx, "u1", now, "f1"))
 		must(t, s.Outbox.Add(ctx, mail("n1", "u1")))
 		must(t, s.Outbox.Add(ctx, mail("n2", "")))
 		must(t, s.Attempts.Save(ctx, guesser, throttle.State{}.Count(now)))

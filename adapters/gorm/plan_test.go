@@ -99,7 +99,11 @@ var hot = map[string]func(ctx context.Context, s outbound.Stores) error{
 	"Empty": func(ctx context.Context, s outbound.Stores) error {
 		return errors.Join(second(s.Groups.Empty(ctx, "g3")), s.Groups.Delete(ctx, "g3"))
 	},
-	"Access": func(ctx context.Context, s outbound.Stores) error { return second(s.Sessions.Access(ctx, "s1")) },
+	"File":      func(ctx context.Context, s outbound.Stores) error { return second(s.Files.ByKey(ctx, "f99")) },
+	"Unwanted":  func(ctx context.Context, s outbound.Stores) error { return second(s.Files.Unwanted(ctx, noon, "", 9)) },
+	"SwapFiles": func(ctx context.Context, s outbound.Stores) error { return s.Files.Swap(ctx, "u30", noon, "f5") },
+	"Forget":    func(ctx context.Context, s outbound.Stores) error { return s.Files.Forget(ctx, "f11", "f12") },
+	"Access":    func(ctx context.Context, s outbound.Stores) error { return second(s.Sessions.Access(ctx, "s1")) },
 	"Refreshable": func(ctx context.Context, s outbound.Stores) error {
 		_, _, err := s.Sessions.Refreshable(ctx, "s1", "p1", noon)
 		return err
@@ -261,6 +265,8 @@ var crowd = []string{
 	`INSERT INTO audit (seq, id, happened_at, command, principal_id, session_id, target_id, thing, outcome, request_id, network, hash)
 	SELECT i, 'e' || i, at(10 * i), CASE WHEN i % 50 = 1 THEN 'GrantAdmin' ELSE 'SignIn' END, 'u' || (1 + i % 1000), 's' || i, 'u' || (1 + i % 999), '',
 		CASE WHEN i % 40 = 1 THEN 'INVALID_CREDENTIALS' ELSE '' END, '', NULL, blob('00000000000000000000000000000000') FROM n`,
+	`INSERT INTO files (key, principal_id, content_type, bytes, staged_until)
+	SELECT 'f' || i, CASE WHEN i > 20 THEN 'u' || i END, 'image/png', 1, CASE WHEN i <= 10 THEN at(i) END FROM n`,
 	`INSERT INTO devices (principal_id, key, last_seen) SELECT 'u' || i, blob('d' || i), at(i) FROM n`,
 }
 

@@ -31,6 +31,7 @@ type principalRow struct {
 	GroupKeys     string
 	Factors       string
 	Preferred     string `gorm:"column:preferred_factor"`
+	Avatar        string
 	CredVersion   int
 	TokenGen      int
 	DataKey       []byte `gorm:"<-:create"`
@@ -49,13 +50,13 @@ func (identityRow) TableName() string { return "identities" }
 
 // principalColumns is all that is read of a principal.
 const principalColumns = "p.id, p.kind, p.name, p.email, p.email_verified, p.admin, p.disabled, p.password_hash, " +
-	"p.identities, p.group_keys, p.factors, p.preferred_factor, p.cred_version, p.token_gen, p.data_key, p.created_at, p.last_active, p.version"
+	"p.identities, p.group_keys, p.factors, p.preferred_factor, p.avatar, p.cred_version, p.token_gen, p.data_key, p.created_at, p.last_active, p.version"
 
 // columns are where principalColumns go.
 func (r *principalRow) columns() []any {
 	return []any{
 		&r.ID, &r.Kind, &r.Name, &r.Email, &r.EmailVerified, &r.Admin, &r.Disabled, &r.PasswordHash,
-		&r.Identities, &r.GroupKeys, &r.Factors, &r.Preferred, &r.CredVersion, &r.TokenGen, &r.DataKey, &r.CreatedAt, &r.LastActive, &r.Version,
+		&r.Identities, &r.GroupKeys, &r.Factors, &r.Preferred, &r.Avatar, &r.CredVersion, &r.TokenGen, &r.DataKey, &r.CreatedAt, &r.LastActive, &r.Version,
 	}
 }
 
@@ -235,6 +236,9 @@ func (s *safe) rowOf(p principal.Snapshot, k outbound.DataKey) (principalRow, er
 		GroupKeys: strings.Join(p.Groups, " "), Factors: methods(p.Factors), Preferred: string(p.Factors.Preferred), CredVersion: p.CredVersion, TokenGen: p.TokenGen, DataKey: k.Wrapped,
 		CreatedAt: at(p.CreatedAt), LastActive: at(p.LastActive), Version: p.Version,
 	}
+	if r.Avatar, err = avatarText(p.Avatar); err != nil {
+		return principalRow{}, invalid(r.ID, err)
+	}
 	if p.Email.IsZero() {
 		return r, nil
 	}
@@ -258,6 +262,9 @@ func (s *safe) restore(r principalRow) (*principal.Principal, error) {
 	}
 	if err := json.Unmarshal([]byte(r.Identities), &out.Identities); err != nil {
 		return nil, invalid(r.ID, errors.New("identities are not a list of identities"))
+	}
+	if out.Avatar, err = avatarIn(r.Avatar); err != nil {
+		return nil, invalid(r.ID, err)
 	}
 	if r.GroupKeys != "" {
 		out.Groups = strings.Split(r.GroupKeys, " ")

@@ -84,7 +84,7 @@ func stores(c *conn) outbound.Stores {
 	return outbound.Stores{
 		Principals: principals{c}, Groups: groups{c}, Sessions: sessions{c}, OneTime: oneTime{c}, Outbox: outbox{c},
 		Attempts: attempts{c}, Cooldowns: cooldowns{c}, Devices: devices{c}, Keys: keys{c}, Rotations: rotations{c},
-		Rekeying: rekeying{c}, Restores: restores{c}, Erasures: erasures{c}, Entry: entry{c},
+		Rekeying: rekeying{c}, Restores: restores{c}, Erasures: erasures{c}, Files: files{c}, Entry: entry{c},
 		Passkeys: passkeys{c},
 		Trail:    trail{c},
 		Apps:     apps{c}, Setups: setups{c}, RecoveryCodes: recoveryCodes{c}, MailedCodes: mailedCodes{c},

@@ -41,6 +41,7 @@ var tables = []table{
 	{name: "mailed_codes", key: []string{"principal_id"}},
 	{name: "devices", key: []string{"principal_id", "key"}},
 	{name: "erasures", key: []string{"id"}},
+	{name: "files", key: []string{"key"}},
 	{name: "passkeys", key: []string{"id"}},
 	{name: "audit_chain", key: []string{"name"}},
 	{name: "audit", key: []string{"seq"}},

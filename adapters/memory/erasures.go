@@ -75,6 +75,7 @@ func (s *state) delete(id principal.ID) {
 	s.setups.drop(id)
 	s.recovery.drop(id)
 	s.mailed.drop(id)
+	s.orphan(id)
 	s.principals.drop(id)
 }
 

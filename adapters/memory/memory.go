@@ -107,7 +107,7 @@ func stores(d data) outbound.Stores {
 	return outbound.Stores{
 		Principals: principals{d}, Groups: groups{d}, Sessions: sessions{d}, OneTime: oneTime{d}, Outbox: outbox{d},
 		Attempts: attempts{d}, Cooldowns: cooldowns{d}, Devices: devices{d}, Keys: keys{d}, Rotations: rotations{d},
-		Rekeying: rekeying{d}, Restores: restores{d}, Erasures: erasures{d}, Entry: entry{d},
+		Rekeying: rekeying{d}, Restores: restores{d}, Erasures: erasures{d}, Files: files{d}, Entry: entry{d},
 		Passkeys: passkeys{d},
 		Trail:    trail{d},
 		Apps:     apps{d}, Setups: setups{d}, RecoveryCodes: recoveryCodes{d}, MailedCodes: mailedCodes{d},
@@ -130,6 +130,7 @@ type state struct {
 	keys       table[string, key.Wrapped]
 	rotations  table[string, rotation]
 	erasures   table[principal.ID, time.Time]
+	files      table[string, fileRow]
 	passkeys   table[passkey.ID, passkey.Passkey]
 	trail      chain
 	apps       table[principal.ID, factor.App]
@@ -143,7 +144,7 @@ func (s *state) fork() *state {
 	return &state{
 		s.principals.shared(), s.addresses.shared(), s.groups.shared(), s.sessions.shared(), s.graces.shared(), s.items.shared(),
 		s.outbox.shared(), s.counters.shared(), s.cooldowns.shared(), s.devices.shared(), s.keys.shared(),
-		s.rotations.shared(), s.erasures.shared(), s.passkeys.shared(), s.trail,
+		s.rotations.shared(), s.erasures.shared(), s.files.shared(), s.passkeys.shared(), s.trail,
 		s.apps.shared(), s.setups.shared(), s.recovery.shared(), s.mailed.shared(), s.epoch,
 	}
 }

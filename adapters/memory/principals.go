@@ -75,6 +75,9 @@ func (s *state) save(row principal.Snapshot, replaced string) error {
 		s.addresses.put(address, row.ID)
 	}
 	row.CreatedAt, row.LastActive = instant(row.CreatedAt), instant(row.LastActive)
+	if !row.Avatar.IsZero() {
+		row.Avatar.CreatedAt, row.Avatar.UpdatedAt = instant(row.Avatar.CreatedAt), instant(row.Avatar.UpdatedAt)
+	}
 	s.principals.put(row.ID, row)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"gatehouse/domain/avatar"
 	"gatehouse/domain/email"
 	"gatehouse/domain/factor"
 	"gatehouse/domain/fault"
@@ -59,8 +60,9 @@ type Snapshot struct {
 	Identities    []Identity
 	Factors       factor.Set // second factors that are on
 	Groups        []string   // keys, in alphabetical order
-	CredVersion   int        // raised by every change of a way to sign in
-	TokenGen      int        // access tokens of another generation are stale
+	Avatar        avatar.Avatar
+	CredVersion   int // raised by every change of a way to sign in
+	TokenGen      int // access tokens of another generation are stale
 	CreatedAt     time.Time
 	LastActive    time.Time // last sign-in or refresh
 	Version       int       // of the stored row; stores raise it on every save
@@ -79,11 +81,11 @@ func Restore(s Snapshot) (*Principal, error) {
 		ok = ok && !s.Email.IsZero() && (!s.Hash.IsZero() || len(s.Identities) > 0)
 	case Guest:
 		ok = ok && s.Email.IsZero() && s.Hash.IsZero() && len(s.Identities) == 0 &&
-			len(s.Groups) == 0 && !s.Factors.Any() && !s.Admin && !s.EmailVerified && !s.Disabled
+			len(s.Groups) == 0 && s.Avatar.IsZero() && !s.Factors.Any() && !s.Admin && !s.EmailVerified && !s.Disabled
 	default:
 		ok = false
 	}
-	if !ok {
+	if !ok || s.Avatar.Check() != nil {
 		return nil, ErrInvalid
 	}
 	return &Principal{s}, nil
@@ -119,6 +121,7 @@ func (p *Principal) IsAdmin() bool               { return p.s.Admin }
 func (p *Principal) IsDisabled() bool            { return p.s.Disabled }
 func (p *Principal) CredVersion() int            { return p.s.CredVersion }
 func (p *Principal) TokenGen() int               { return p.s.TokenGen }
+func (p *Principal) Avatar() avatar.Avatar       { return p.s.Avatar }
 func (p *Principal) CreatedAt() time.Time        { return p.s.CreatedAt }
 func (p *Principal) LastActive() time.Time       { return p.s.LastActive }
 
@@ -171,6 +174,9 @@ func (p *Principal) RequireUser() error {
 
 // Rename takes a name that [ParseName] accepted.
 func (p *Principal) Rename(name string) { p.s.Name = name }
+
+// SetAvatar takes an avatar, the zero one for none.
+func (p *Principal) SetAvatar(a avatar.Avatar) { p.s.Avatar = a }
 
 // ChangePassword replaces the hash. Whoever verified the old one is overtaken.
 func (p *Principal) ChangePassword(h password.Hash) {

@@ -3,9 +3,32 @@ package outbound
 import (
 	"context"
 	"io"
+	"time"
 
 	"gatehouse/domain/avatar"
+	"gatehouse/domain/principal"
 )
+
+// Files keeps what is known of files, and whose they are. A file is staged
+// before its bytes are stored, and what is nobody's stays known until somebody
+// has removed its bytes: so none is forgotten, wherever a process dies. All of it
+// is readable at rest.
+type Files interface {
+	// Stage notes files that are to be removed from until on, unless they become
+	// somebody's before. It returns ErrTaken when one of them is known.
+	Stage(ctx context.Context, until time.Time, all ...avatar.File) error
+	// Swap makes staged files those of a principal, and whatever else was theirs
+	// nobody's, to be removed at once. It returns ErrStale when one of them is to
+	// be removed at now, or not known.
+	Swap(ctx context.Context, of principal.ID, now time.Time, keys ...string) error
+	// ByKey returns ErrNotFound when that is nobody's file. One statement.
+	ByKey(ctx context.Context, key string) (avatar.File, error)
+	// Unwanted lists files that are to be removed at now, in the order of their
+	// keys, from after on. Those of a deleted principal are among them.
+	Unwanted(ctx context.Context, now time.Time, after string, limit int) (keys []string, err error)
+	// Forget removes what is known of files that are nobody's.
+	Forget(ctx context.Context, keys ...string) error
+}
 
 // Storage keeps the bytes of files. What they are, and whose, is in [Files].
 // Keys are those [gatehouse/domain/avatar.IsKey] knows, or nothing is kept or

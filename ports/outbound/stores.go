@@ -32,7 +32,8 @@ type Principals interface {
 	// its address is another principal's, and never changes p.
 	Save(ctx context.Context, p *principal.Principal) error
 	// Delete removes a principal with all that is theirs: identities, sessions,
-	// one-time items, devices, second factors. Whatever outlives them and was sealed for them
+	// one-time items, devices, second factors. Their
+	// files become nobody's. Whatever outlives them and was sealed for them
 	// can never be opened again. It returns ErrNotFound when there is no such
 	// principal.
 	Delete(ctx context.Context, id principal.ID) error

@@ -52,6 +52,7 @@ type Stores struct {
 	Rekeying   Rekeying
 	Restores   Restores
 	Erasures   Erasures
+	Files      Files
 	Entry      Entry
 	Trail      Trail
 

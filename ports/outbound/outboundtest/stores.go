@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -45,7 +46,7 @@ type storeCheck struct {
 func Stores(t *testing.T, open func(*testing.T) outbound.UnitOfWork) {
 	for _, c := range slices.Concat(
 		workChecks, principalChecks, groupChecks, sessionChecks, oneTimeChecks, outboxChecks, counterChecks, keyChecks, rotationChecks,
-		restoreChecks, erasureChecks, entryChecks, directoryChecks, passkeyChecks, trailChecks, factorChecks,
+		restoreChecks, erasureChecks, entryChecks, directoryChecks, passkeyChecks, trailChecks, factorChecks, fileChecks,
 	) {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
 	}
@@ -121,6 +122,7 @@ func user(id string) principal.Snapshot {
 		EmailVerified: true, Hash: password.NewHash("$argon2id$v=19$m=1,t=1,p=1$" + id),
 		Identities:  []principal.Identity{{Provider: "github", Subject: "1-" + id}, {Provider: "google", Subject: "2-" + id}},
 		Factors:     factor.Set{TOTP: true, Email: true, Preferred: factor.Email},
+		Avatar:      portrait(strings.ToLower(id)),
 		CredVersion: 2, TokenGen: 3, CreatedAt: at, LastActive: at.Add(time.Minute), Version: 4,
 	}
 }
@@ -162,6 +164,7 @@ func load(t *testing.T, w work, id principal.ID) principal.Snapshot {
 func samePrincipal(t *testing.T, got, want principal.Snapshot) {
 	t.Helper()
 	inUTC(&got.CreatedAt, &got.LastActive, &want.CreatedAt, &want.LastActive)
+	inUTC(&got.Avatar.CreatedAt, &got.Avatar.UpdatedAt, &want.Avatar.CreatedAt, &want.Avatar.UpdatedAt)
 	if !got.Hash.Equal(want.Hash) {
 		t.Errorf("password hash of %s differs", want.ID)
 	}
