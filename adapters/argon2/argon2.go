@@ -1,8 +1,8 @@
 // Package argon2 implements outbound.Hasher with argon2id (RFC 9106), and keeps
 // the memory and the processors that a burst of sign-ins can take within bounds
-// (faults §7). It owns the cost of a hash, its PHC string and the queue for it.
-// It does not decide which passwords may be set, counts no attempts, and reads
-// the hashes of no other algorithm.
+// (faults §7). It owns the cost of a hash, its PHC string and the queue for it, in
+// which the hashes of other algorithms wait as well; package foreign below reads
+// those. It does not decide which passwords may be set, and counts no attempts.
 package argon2
 
 import (
@@ -13,17 +13,18 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-crypt/crypt/algorithm"
 	"github.com/go-crypt/crypt/algorithm/argon2"
 
+	"gatehouse/adapters/argon2/foreign"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/password"
 	"gatehouse/ports/outbound"
 )
 
 var (
-	_ outbound.Hasher = (*Hasher)(nil)
-	_ outbound.Turn   = (*turn)(nil)
+	_ outbound.Hasher      = (*Hasher)(nil)
+	_ outbound.HashChecker = (*Hasher)(nil)
+	_ outbound.Turn        = (*turn)(nil)
 )
 
 // Config is what a hash costs, and how many may be made.
@@ -57,8 +58,8 @@ type Hasher struct {
 	make  *argon2.Hasher
 
 	current cost
-	nobody  algorithm.Digest // matched for those who have no hash, and never theirs
-	took    atomic.Int64     // nanoseconds a hash takes, lately
+	nobody  digest       // matched for those who have no hash, and never theirs
+	took    atomic.Int64 // nanoseconds a hash takes, lately
 }
 
 // New returns a Hasher, or says why c is no good. It makes one hash, to know
@@ -67,7 +68,7 @@ func New(c Config) (*Hasher, error) {
 	if c.Now == nil || c.Slots < 1 || c.Queue < 0 {
 		return nil, errors.New("argon2: it needs a clock, a slot at least, and no negative queue")
 	}
-	wanted := cost{memory: c.MemoryKiB, iterations: c.Iterations, lanes: c.Parallelism, salt: saltSize, output: outputSize}
+	wanted := cost{variant: argon2.VariantID, memory: c.MemoryKiB, iterations: c.Iterations, lanes: c.Parallelism, salt: saltSize, output: outputSize}
 	if !wanted.affordable() {
 		return nil, fmt.Errorf("argon2: m=%d, t=%d, p=%d are out of bounds", c.MemoryKiB, c.Iterations, c.Parallelism)
 	}
@@ -143,7 +144,7 @@ func (h *Hasher) hashLike(text, like string) (string, error) {
 		return "", err
 	}
 	salted, ok := digest.(interface{ Salt() []byte })
-	if !ok {
+	if !ok || c.variant != argon2.VariantID {
 		return "", errNotOurs
 	}
 	with, err := c.hasher()
@@ -158,8 +159,20 @@ func (h *Hasher) hashLike(text, like string) (string, error) {
 	return made.Encode(), nil
 }
 
+// Check implements [outbound.HashChecker].
+func (h *Hasher) Check(of password.Hash) error {
+	_, _, err := read(of.Encoded())
+	switch {
+	case errors.Is(err, errTooCostly), errors.Is(err, foreign.ErrTooCostly):
+		return outbound.ErrHashTooCostly
+	case err != nil:
+		return outbound.ErrHashUnknown
+	}
+	return nil
+}
+
 // matches compares in constant time.
-func (h *Hasher) matches(text string, d algorithm.Digest) (bool, error) {
+func (h *Hasher) matches(text string, d digest) (bool, error) {
 	defer h.measure(h.now())
 	return d.MatchAdvanced(text)
 }
@@ -227,9 +240,9 @@ func (t *turn) Matches(p password.Plain, h password.Hash) (ok, outdated bool, er
 	if err := t.usable(); err != nil {
 		return false, false, failure(err)
 	}
-	digest, made := t.hasher.nobody, t.hasher.current
+	of, made := t.hasher.nobody, t.hasher.current
 	if !h.IsZero() {
-		if digest, made, err = parse(h.Encoded()); err != nil {
+		if of, made, err = read(h.Encoded()); err != nil {
 			return false, false, failure(err)
 		}
 	}
@@ -237,7 +250,7 @@ func (t *turn) Matches(p password.Plain, h password.Hash) (ok, outdated bool, er
 	if p.TooLong() {
 		text = "" // as dear as any other
 	}
-	ok, err = t.hasher.matches(text, digest)
+	ok, err = t.hasher.matches(text, of)
 	if err != nil {
 		return false, false, failure(err)
 	}

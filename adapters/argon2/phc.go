@@ -7,8 +7,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-crypt/crypt/algorithm"
 	"github.com/go-crypt/crypt/algorithm/argon2"
+
+	"gatehouse/adapters/argon2/foreign"
 )
 
 // Sizes in bytes of what is made here (RFC 9106 §4).
@@ -17,9 +18,28 @@ const (
 	outputSize = 32
 )
 
+// digest is a hash to compare with.
+type digest interface {
+	MatchAdvanced(text string) (bool, error)
+}
+
+// read reads a hash of whatever kind. One of other systems has no cost that is
+// ever ours.
+func read(s string) (digest, cost, error) {
+	if strings.HasPrefix(s, "$argon2") {
+		return parse(s)
+	}
+	d, err := foreign.Parse(s)
+	if err != nil {
+		return nil, cost{}, err
+	}
+	return d, cost{}, nil
+}
+
 // cost is the parameters of a hash. The sizes are in bytes.
 type cost struct {
-	memory     int // KiB
+	variant    argon2.Variant // id, or i in those of other systems
+	memory     int            // KiB
 	iterations int
 	lanes      int
 
@@ -44,6 +64,7 @@ func (c cost) hasher() (*argon2.Hasher, error) {
 func within(n, least, most int) bool { return least <= n && n <= most }
 
 var (
+	errNotArgon2  = errors.New("not an argon2id or argon2i hash")
 	errNotOurs    = errors.New("not an argon2id hash")
 	errTooCostly  = errors.New("the cost of the hash is out of bounds")
 	longestString = len("$argon2id$v=19$m=262144,t=10,p=4$") + 2*base64.RawStdEncoding.EncodedLen(64) + 1
@@ -51,36 +72,44 @@ var (
 
 // parse reads a PHC string, in its only spelling, and computes nothing. Its
 // errors have no cause, which might quote the hash.
-func parse(s string) (algorithm.Digest, cost, error) {
+func parse(s string) (digest, cost, error) {
 	c, err := costOf(s)
 	if err != nil {
 		return nil, cost{}, err
 	}
-	digest, err := argon2.DecodeVariant(argon2.VariantID)(s)
+	decoded, err := argon2.DecodeVariant(c.variant)(s)
 	if err != nil {
-		return nil, cost{}, errNotOurs
+		return nil, cost{}, errNotArgon2
 	}
-	return digest, c, nil
+	return decoded, c, nil
 }
 
 func costOf(s string) (cost, error) {
 	if len(s) > longestString {
-		return cost{}, errNotOurs
+		return cost{}, errNotArgon2
 	}
 	// "", variant, version, parameters, salt, output
 	parts := strings.Split(s, "$")
-	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != "v=19" {
-		return cost{}, errNotOurs
+	if len(parts) != 6 || parts[0] != "" || parts[2] != "v=19" {
+		return cost{}, errNotArgon2
 	}
 	c, ok := parameters(parts[3])
 	if !ok {
-		return cost{}, errNotOurs
+		return cost{}, errNotArgon2
+	}
+	switch parts[1] {
+	case "argon2id":
+		c.variant = argon2.VariantID
+	case "argon2i":
+		c.variant = argon2.VariantI
+	default:
+		return cost{}, errNotArgon2
 	}
 	for i, size := range []*int{&c.salt, &c.output} {
 		text := parts[4+i]
 		b, err := base64.RawStdEncoding.DecodeString(text)
 		if err != nil || base64.RawStdEncoding.EncodeToString(b) != text {
-			return cost{}, errNotOurs
+			return cost{}, errNotArgon2
 		}
 		*size = len(b)
 	}

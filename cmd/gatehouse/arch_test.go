@@ -25,7 +25,8 @@ var mayImport = []struct{ pkg, deps string }{
 
 	{"application/", "std domain/ ports/inbound ports/outbound application/"},
 
-	{"adapters/argon2", "std domain/ ports/outbound github.com/go-crypt/crypt golang.org/x/crypto/argon2"},
+	{"adapters/argon2/foreign", "std github.com/go-crypt/crypt golang.org/x/crypto/scrypt"},
+	{"adapters/argon2", "std domain/ ports/outbound adapters/argon2/ github.com/go-crypt/crypt golang.org/x/crypto/argon2"},
 	{"adapters/disk", "std domain/ ports/outbound"},
 	{"adapters/fuse", "std domain/ ports/outbound github.com/FastFilter/xorfilter"},
 	{"adapters/geoip", "std domain/client github.com/oschwald/maxminddb-golang/v2"},

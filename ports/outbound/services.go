@@ -32,15 +32,29 @@ type Turn interface {
 	// Matches compares in constant time. An empty h is the hash of nobody: it
 	// costs as much as any other and never matches, nor does a password that
 	// is too long. outdated says that h matches and should be renewed. It
-	// fails on an h that no hasher made, or whose cost is out of bounds.
+	// fails on an h of an unknown kind, or whose cost is out of bounds.
 	Matches(p password.Plain, h password.Hash) (ok, outdated bool, err error)
 	// HashLike hashes with the salt and at the cost of like: the result equals
 	// like if p is what like was made of, and one call tells which of several
-	// hashes that share a salt is p's. It fails on what Matches fails on, and on
-	// nobody's hash.
+	// hashes that share a salt is p's. It fails on what Matches fails on, on
+	// nobody's hash, and on one of another system.
 	HashLike(p password.Plain, like password.Hash) (password.Hash, error)
 	// Done lets the next one in. More than one call is fine.
 	Done()
+}
+
+// How a hash can be no good to [HashChecker].
+var (
+	ErrHashUnknown   = errors.New("not a password hash of a known kind")
+	ErrHashTooCostly = errors.New("the cost of the password hash is out of bounds")
+)
+
+// HashChecker says which hashes a [Hasher] can compare with: its own, and those
+// of other systems.
+type HashChecker interface {
+	// Check returns nil for a hash that [Turn.Matches] can judge. Else it returns
+	// ErrHashUnknown or ErrHashTooCostly. It computes nothing.
+	Check(h password.Hash) error
 }
 
 // Breaches knows passwords that have leaked, from anybody's account anywhere.
