@@ -3,6 +3,7 @@ package gorm
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
 )
 
 // limits keep a statement, a lock or an idle transaction of ours from holding
@@ -96,4 +98,26 @@ func passing(err error) bool {
 		return true
 	}
 	return false
+}
+
+// direct runs one statement of no transaction on a connection of the pool, past
+// database/sql, which has a goroutine watch each of them and copies its values
+// once more.
+func direct[T any](ctx context.Context, db *gorm.DB, pool *sql.DB, query string, args []any) (all []T, err error) {
+	one, err := pool.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = one.Raw(func(driven any) error {
+		rows, err := driven.(*stdlib.Conn).Conn().Query(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		if all, err = collect[T](rows); err != nil {
+			return err
+		}
+		return rows.Err()
+	})
+	return all, errors.Join(translated(db, err), one.Close())
 }

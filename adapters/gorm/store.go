@@ -254,6 +254,9 @@ func scan[T any](ctx context.Context, c *conn, db *gorm.DB, query string, args [
 	if c.onScan != nil {
 		c.onScan(ctx, query, args)
 	}
+	if pool, ok := db.Statement.ConnPool.(*sql.DB); ok && c.postgres {
+		return direct[T](ctx, db, pool, query, args)
+	}
 	rows, err := db.Statement.ConnPool.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, translated(db, err)
@@ -261,6 +264,14 @@ func scan[T any](ctx context.Context, c *conn, db *gorm.DB, query string, args [
 	defer func() {
 		err = errors.Join(err, translated(db, rows.Err()), rows.Close())
 	}()
+	return collect[T](rows)
+}
+
+// collect reads rows to their end.
+func collect[T any](rows interface {
+	Next() bool
+	Scan(into ...any) error
+}) (all []T, err error) {
 	for rows.Next() {
 		var row T
 		if err := rows.Scan(any(&row).(fielded).fields()...); err != nil {
