@@ -87,8 +87,10 @@ const (
 	accessTables = " FROM sessions s JOIN principals p ON p.id = s.principal_id"
 	accessQuery  = accessColumns + "NULL, " + principalColumns + accessTables + " WHERE s.id = ?"
 
-	refreshableQuery = accessColumns + "g.pair, " + principalColumns + accessTables +
-		" LEFT JOIN refresh_grace g ON g.session_id = s.id AND g.presented = ? AND g.until > ? WHERE s.id = ?"
+	// Most tokens are the current one, for which there is nothing to be found.
+	refreshableQuery = accessColumns + "CASE WHEN s.refresh_jti <> ? THEN (" +
+		"SELECT g.pair FROM refresh_grace g WHERE g.session_id = s.id AND g.presented = ? AND g.until > ?) END, " +
+		principalColumns + accessTables + " WHERE s.id = ?"
 )
 
 func (r *accessRow) fields() []any {
@@ -108,7 +110,7 @@ func (t sessions) Access(ctx context.Context, id session.ID) (outbound.Access, e
 }
 
 func (t sessions) Refreshable(ctx context.Context, id session.ID, presented string, now time.Time) (outbound.Access, *session.Pair, error) {
-	r, err := take[accessRow](ctx, t.conn, "read session", refreshableQuery, presented, at(now), string(id))
+	r, err := take[accessRow](ctx, t.conn, "read session", refreshableQuery, presented, presented, at(now), string(id))
 	if err != nil {
 		return outbound.Access{}, nil, err
 	}
@@ -193,19 +195,18 @@ func (c *conn) rotateAtOnce(ctx context.Context, r rotation) (bool, error) {
 	won, err := returning[number](ctx, c, "rotate refresh token", `
 WITH p AS (
 	UPDATE principals SET last_active = GREATEST(last_active, ?)
-	WHERE id = ? AND EXISTS (
-		SELECT FROM sessions s WHERE s.id = ? AND s.principal_id = principals.id AND `+current+`
-	) RETURNING id
+	WHERE id = (SELECT s.principal_id FROM sessions s WHERE s.id = ? AND s.principal_id = ? AND `+current+`)
+	RETURNING id
 ), s AS (
 	UPDATE sessions s SET refresh_jti = ?, last_active = ?, expires_at = ?,
 		browser = COALESCE(?, browser), os = COALESCE(?, os), origin = ?
-	FROM p WHERE s.id = ? AND s.principal_id = p.id AND `+current+`
+	WHERE s.id = ? AND s.principal_id = (SELECT id FROM p) AND `+current+`
 	RETURNING s.id
 )
 INSERT INTO refresh_grace (session_id, presented, rotated_at, until, pair)
 SELECT id, ?::text, ?::timestamptz, ?::timestamptz, ?::bytea FROM s
 RETURNING 1`,
-		now, string(r.PrincipalID), string(r.SessionID), r.Presented, now, now,
+		now, string(r.SessionID), string(r.PrincipalID), r.Presented, now, now,
 		r.Next, now, at(r.ExpiresAt), r.browser, r.os, r.origin, string(r.SessionID), r.Presented, now, now,
 		r.Presented, now, at(r.GraceUntil), r.pair)
 	return len(won) == 1, err
