@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"time"
 
-	"gatehouse/domain/email"
 	"gatehouse/domain/factor"
 	"gatehouse/domain/onetime"
 	"gatehouse/domain/principal"
@@ -70,12 +69,12 @@ func itemRowOf(i onetime.Item) itemRow {
 
 func (s *safe) sealAddress(k outbound.DataKey, i onetime.Item, to *itemRow) (err error) {
 	to.AddressIdx = s.vault.Index(itemIndex, i.Address.Normal())
-	to.Address, err = s.sealText(k, itemField(i.Hash), i.Address.Typed())
+	to.Address, err = s.sealText(k, itemField(i.Hash[:]), i.Address.Typed())
 	return err
 }
 
-func itemField(h onetime.Hash) outbound.Field {
-	return field("one_time", "address", hex.EncodeToString(h[:]))
+func itemField(hash []byte) outbound.Field {
+	return field("one_time", "address", hex.EncodeToString(hash))
 }
 
 // itemIndex is the use of the hashes of addresses that items prove.
@@ -100,16 +99,10 @@ func (t oneTime) Find(ctx context.Context, kind onetime.Kind, h onetime.Hash) (o
 		CreatedAt: r.CreatedAt.Time, ExpiresAt: r.ExpiresAt.Time, UsedAt: r.UsedAt.Time, VoidedAt: r.VoidedAt.Time,
 		Purpose: session.Purpose(r.Purpose), Proven: proven(r.Proven), Tries: r.Tries,
 	}
-	if r.Address == nil {
-		return i, nil
-	}
-	typed, err := t.openText(t.dataKey(string(i.Principal), found.DataKey), itemField(h), r.Address)
+	r.Hash = h[:]
+	i.Address, err = t.itemAddress(t.dataKey(string(i.Principal), found.DataKey), r)
 	if err != nil {
 		return onetime.Item{}, err
-	}
-	var ok bool
-	if i.Address, ok = email.Restore(typed); !ok {
-		return onetime.Item{}, broken("read", itemField(h), errNotOurs)
 	}
 	return i, nil
 }

@@ -88,6 +88,7 @@ func stores(c *conn) outbound.Stores {
 		Passkeys: passkeys{c},
 		Trail:    trail{c},
 		Apps:     apps{c}, Setups: setups{c}, RecoveryCodes: recoveryCodes{c}, MailedCodes: mailedCodes{c},
+		Dossiers: dossiers{c},
 	}
 }
 

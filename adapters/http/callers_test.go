@@ -336,6 +336,7 @@ func (w *world) minted(k token.Kind, c token.Claims) string {
 	w.t.Helper()
 	now := w.clock.now()
 	c.ID, c.IssuedAt, c.ExpiresAt, c.AuthTime, c.ACR, c.Locale = newID(), now, now.Add(time.Minute), now, "aal1", "en"
+	c.Purpose = session.ForStepUp
 	s, err := w.tokens.Mint(k, c)
 	if err != nil {
 		w.t.Fatalf("%s: %v", k, err)

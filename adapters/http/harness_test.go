@@ -49,6 +49,7 @@ import (
 	"gatehouse/application/registration"
 	appsession "gatehouse/application/session"
 	"gatehouse/domain/client"
+	"gatehouse/domain/dossier"
 	"gatehouse/domain/email"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/group"
@@ -333,6 +334,7 @@ func (w *world) compose(s setup) adapter.Deps {
 		RemoveMember:   appgroup.NewMemberRemover(members),
 		RotateKeys:     keys.NewStarter(keys.StarterDeps{Work: work, Wake: func() {}, Now: now, NewID: newID}),
 		RotationStatus: keys.NewReporter(keys.ReporterDeps{Work: work}),
+		ExportSelf:     profile.NewExporter(profile.ExporterDeps{Work: work, Now: now}),
 		DeleteSelf:     erasure.NewSelfDeleter(erasing),
 		DeleteUser:     erasure.NewAccountDeleter(erasing),
 		FindUsers:      directory.NewFinder(directory.FinderDeps{Work: work}),
@@ -436,6 +438,7 @@ func faultyStores(s outbound.Stores, f *faults) outbound.Stores {
 	s.Cooldowns = faultyCooldowns{s.Cooldowns, f}
 	s.Rotations = faultyRotations{s.Rotations, f}
 	s.Entry = faultyEntry{s.Entry, f}
+	s.Dossiers = faultyDossiers{s.Dossiers, f}
 	return s
 }
 
@@ -639,6 +642,18 @@ func (r faultyRotations) Latest(ctx context.Context) (key.Rotation, error) {
 		return key.Rotation{}, err
 	}
 	return r.Rotations.Latest(ctx)
+}
+
+type faultyDossiers struct {
+	outbound.Dossiers
+	f *faults
+}
+
+func (d faultyDossiers) Of(ctx context.Context, id principal.ID) (dossier.Dossier, error) {
+	if err := d.f.at("dossiers.of"); err != nil {
+		return dossier.Dossier{}, err
+	}
+	return d.Dossiers.Of(ctx, id)
 }
 
 type faultyMinter struct {

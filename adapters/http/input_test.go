@@ -272,8 +272,8 @@ func TestHeadIsAnsweredAsGetWithoutABody(t *testing.T) {
 			path += "?email=ada@example.com"
 		}
 		path = strings.Replace(path, "{id}", a.id, 1)
-		get := w.ok(req("GET "+path, "", bearer(a.access)))
-		head := w.ok(req("HEAD "+path, "", bearer(a.access)))
+		get := w.ok(req("GET "+path, "", bearer(a.access), steppedUp(a.stepUp)))
+		head := w.ok(req("HEAD "+path, "", bearer(a.access), steppedUp(a.stepUp)))
 		if len(head.body) != 0 || head.header.Get("Content-Type") != get.header.Get("Content-Type") {
 			t.Errorf("%s: %d bytes, type %q", e.Path, len(head.body), head.header.Get("Content-Type"))
 		}

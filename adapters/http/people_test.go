@@ -41,6 +41,9 @@ func converting(a account, address string) request {
 // leaving deletes one's own account.
 func leaving(a account) request { return of(a, "DELETE /api/users/me", "") }
 
+// exporting asks for everything that is stored about oneself.
+func exporting(a account) request { return of(a, "GET /api/users/me/export", "") }
+
 // vanishing is somebody who is deleted by another request meanwhile.
 func vanishing(s subject) row {
 	return s.after(func(w *world) { w.faults.planAfter("principals.byID", 1, outbound.ErrNotFound) })
@@ -75,6 +78,7 @@ func peopleSubjects() map[string]subject {
 			}, op: "principals.byID",
 		},
 		"P3": {fine: func(w *world) request { return leaving(w.proven(w.member("ada@example.com"))) }, op: "principals.byID"},
+		"X1": {fine: func(w *world) request { return exporting(w.proven(w.member("ada@example.com"))) }, op: "dossiers.of"},
 		"G2": {fine: func(w *world) request { return converting(w.guest(), "gus@example.com") }, op: "principals.byID"},
 		"U3": on(deleting), "U4": on(disabling), "U5": on(enabling), "D1": on(granting), "D2": on(revoking),
 	}
@@ -90,6 +94,7 @@ func peopleSubjects() map[string]subject {
 			"GUEST_EMAIL_TAKEN":     all["G2"].after(func(w *world) { w.ok(registerAs("GUS@example.com")) }),
 			"HASH_FAILURE":          all["G2"].fails("hash", fault.HashFailure),
 		},
+		"X1": {"PRINCIPAL_NOT_FOUND": all["X1"].after(func(w *world) { w.faults.plan("principals.byID", outbound.ErrNotFound) })},
 		"P3": {
 			"DATABASE_ENTITY_NOT_FOUND":   vanishing(all["P3"]),
 			"AT_LEAST_ONE_ADMIN_REQUIRED": func(w *world) answer { return w.send(leaving(w.admin())) },

@@ -54,6 +54,7 @@ type Deps struct {
 	UpdateSelf       inbound.UseCase[inbound.UpdateSelf, inbound.Self]
 	ChangeEmail      inbound.UseCase[inbound.ChangeEmail, inbound.EmailChange]
 	ChangePassword   inbound.UseCase[inbound.ChangePassword, inbound.Self]
+	ExportSelf       inbound.UseCase[inbound.ExportSelf, inbound.Export]
 	DeleteSelf       inbound.UseCase[inbound.DeleteSelf, inbound.Done]
 	DeleteUser       inbound.UseCase[inbound.DeleteAccount, inbound.Done]
 	FindUsers        inbound.UseCase[inbound.FindUsers, inbound.UserPage]
@@ -146,6 +147,7 @@ type handlers struct {
 	recovery
 	sessions
 	self
+	export
 	users
 	admins
 	guests
@@ -179,6 +181,7 @@ func New(d Deps) (http.Handler, error) {
 		recovery:       recovery{d.RequestReset, d.ResetWait, d.ResetPassword},
 		sessions:       sessions{say, d.ListSessions, d.SessionToken, d.EndSession, d.EndAllSessions},
 		self:           self{d.jar(), d.WhoAmI, d.UpdateSelf, d.DeleteSelf, d.ChangeEmail, d.ChangePassword},
+		export:         export{d.ExportSelf},
 		users:          users{d.jar(), d.FindUsers, d.ViewUser, d.DeleteUser, d.DisableUser, d.EnableUser},
 		admins:         admins{d.GrantAdmin, d.RevokeAdmin},
 		guests:         guests{say, d.CreateGuest, d.ConvertGuest},

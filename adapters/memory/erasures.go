@@ -76,6 +76,7 @@ func (s *state) delete(id principal.ID) {
 	s.recovery.drop(id)
 	s.mailed.drop(id)
 	s.orphan(id)
+	s.dropReasons()
 	s.principals.drop(id)
 }
 

@@ -111,6 +111,7 @@ func stores(d data) outbound.Stores {
 		Passkeys: passkeys{d},
 		Trail:    trail{d},
 		Apps:     apps{d}, Setups: setups{d}, RecoveryCodes: recoveryCodes{d}, MailedCodes: mailedCodes{d},
+		Dossiers: dossiers{d},
 	}
 }
 
@@ -121,6 +122,7 @@ type state struct {
 	addresses  table[string, principal.ID] // by normal form
 	groups     table[string, group.Group]
 	sessions   table[session.ID, session.Session]
+	reasons    table[session.ID, session.EndReason] // of sessions that were ended
 	graces     table[graceKey, grace]
 	items      table[onetime.Hash, onetime.Item]
 	outbox     table[string, parcel]
@@ -142,7 +144,7 @@ type state struct {
 
 func (s *state) fork() *state {
 	return &state{
-		s.principals.shared(), s.addresses.shared(), s.groups.shared(), s.sessions.shared(), s.graces.shared(), s.items.shared(),
+		s.principals.shared(), s.addresses.shared(), s.groups.shared(), s.sessions.shared(), s.reasons.shared(), s.graces.shared(), s.items.shared(),
 		s.outbox.shared(), s.counters.shared(), s.cooldowns.shared(), s.devices.shared(), s.keys.shared(),
 		s.rotations.shared(), s.erasures.shared(), s.files.shared(), s.passkeys.shared(), s.trail,
 		s.apps.shared(), s.setups.shared(), s.recovery.shared(), s.mailed.shared(), s.epoch,

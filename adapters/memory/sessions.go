@@ -119,11 +119,10 @@ func (t sessions) Of(ctx context.Context, id principal.ID, now time.Time) (out [
 	return out, err
 }
 
-// End needs no reason here: nothing reads it.
-func (t sessions) End(ctx context.Context, of principal.ID, id session.ID, _ session.EndReason, now time.Time) (ended bool, err error) {
+func (t sessions) End(ctx context.Context, of principal.ID, id session.ID, why session.EndReason, now time.Time) (ended bool, err error) {
 	now = instant(now)
 	err = t.write(ctx, func(s *state) error {
-		ended = s.end(now, func(row session.Session) bool {
+		ended = s.end(why, now, func(row session.Session) bool {
 			return row.ID == id && row.PrincipalID == of && row.Live(now)
 		}) > 0
 		return nil
@@ -131,26 +130,27 @@ func (t sessions) End(ctx context.Context, of principal.ID, id session.ID, _ ses
 	return ended && err == nil, err
 }
 
-func (t sessions) EndAll(ctx context.Context, of principal.ID, keep session.ID, _ session.EndReason, now time.Time) error {
+func (t sessions) EndAll(ctx context.Context, of principal.ID, keep session.ID, why session.EndReason, now time.Time) error {
 	return t.write(ctx, func(s *state) error {
-		s.end(now, func(row session.Session) bool { return row.PrincipalID == of && row.ID != keep })
+		s.end(why, now, func(row session.Session) bool { return row.PrincipalID == of && row.ID != keep })
 		return nil
 	})
 }
 
-func (t sessions) EndEvery(ctx context.Context, _ session.EndReason, now time.Time) (n int, err error) {
+func (t sessions) EndEvery(ctx context.Context, why session.EndReason, now time.Time) (n int, err error) {
 	err = t.write(ctx, func(s *state) error {
-		n = s.end(now, func(session.Session) bool { return true })
+		n = s.end(why, now, func(session.Session) bool { return true })
 		return nil
 	})
 	return n, err
 }
 
-func (s *state) end(now time.Time, which func(session.Session) bool) (n int) {
+func (s *state) end(why session.EndReason, now time.Time, which func(session.Session) bool) (n int) {
 	for id, row := range s.sessions.rows {
 		if row.EndedAt.IsZero() && which(row) {
 			row.EndedAt = instant(now)
 			s.sessions.put(id, row)
+			s.reasons.put(id, why)
 			n++
 		}
 	}
@@ -165,6 +165,7 @@ func (t sessions) Purge(ctx context.Context, now, before time.Time, limit int) (
 			ended := !row.EndedAt.IsZero() && row.EndedAt.Before(before)
 			return ended || row.ExpiresAt.Before(before) || row.Until.Before(before)
 		})
+		s.dropReasons()
 		for k := range s.graces.rows {
 			if _, ok := s.sessions.rows[k.session]; !ok {
 				s.graces.drop(k)
@@ -173,6 +174,14 @@ func (t sessions) Purge(ctx context.Context, now, before time.Time, limit int) (
 		return nil
 	})
 	return n, err
+}
+
+// dropReasons drops those of sessions that are gone.
+func (s *state) dropReasons() {
+	s.reasons.purge(len(s.reasons.rows), func(id session.ID, _ session.EndReason) bool {
+		_, there := s.sessions.rows[id]
+		return !there
+	})
 }
 
 func cloned(i client.Info) client.Info {

@@ -152,6 +152,7 @@ func TestWhatIsOnlyReadWritesNothing(t *testing.T) {
 	_, err = s.onlooker.ExecContext(t.Context(), "UPDATE principals SET admin = true")
 	must(t, err)
 	s.ask("POST", "/api/auth/login", credentialsOf("ada@example.com", ""))
+	s.ask("POST", "/api/auth/step-up", credentialsOf("ada@example.com", ""))
 	var ada string
 	must(t, s.onlooker.QueryRowContext(t.Context(), "SELECT id FROM principals").Scan(&ada))
 	s.ask("POST", "/api/groups", `{"key":"staff","translations":{"en":{"name":"Staff"}}}`)

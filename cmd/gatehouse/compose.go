@@ -380,6 +380,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		ViewUser:    query(a, appdirectory.NewViewer(appdirectory.ViewerDeps{Work: p.work})),
 		DisableUser: command(a, appadministration.NewDisabler(admins)),
 		EnableUser:  command(a, appadministration.NewEnabler(admins)),
+		ExportSelf:  command(a, appprofile.NewExporter(appprofile.ExporterDeps{Work: p.work, Now: now})),
 		DeleteSelf:  command(a, apperasure.NewSelfDeleter(s.erasing(p.work))),
 		DeleteUser:  command(a, apperasure.NewAccountDeleter(s.erasing(p.work))),
 		GrantAdmin:  command(a, appadministration.NewGranter(admins)),

@@ -1,7 +1,12 @@
 package inbound
 
 import (
+	"time"
+
+	"gatehouse/domain/audit"
+	"gatehouse/domain/dossier"
 	"gatehouse/domain/page"
+	"gatehouse/domain/passkey"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
 )
@@ -65,6 +70,20 @@ type GrantAdmin struct {
 type RevokeAdmin struct {
 	Context
 	ID principal.ID
+}
+
+// ExportSelf asks for everything that is stored about the caller, user or guest,
+// as of one moment (contract X1). It is refused with STEP_UP_TOKEN_… or
+// PRINCIPAL_NOT_FOUND.
+type ExportSelf struct{ Context }
+
+// Export is the answer to [ExportSelf].
+type Export struct {
+	At        time.Time
+	Principal *principal.Principal
+	dossier.Dossier
+	Passkeys []passkey.Passkey // oldest first
+	Events   []audit.Entry     // as the principal may see them, oldest first
 }
 
 // DeleteSelf asks to delete the caller's account, user or guest, with all that

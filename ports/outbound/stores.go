@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gatehouse/domain/audit"
+	"gatehouse/domain/dossier"
 	"gatehouse/domain/group"
 	"gatehouse/domain/key"
 	"gatehouse/domain/notice"
@@ -331,6 +332,15 @@ type Erasures interface {
 	Add(ctx context.Context, e principal.Erasure) error
 	// After lists erasures in the order of ids, from after on.
 	After(ctx context.Context, id principal.ID, limit int) ([]principal.Erasure, error)
+}
+
+// Dossiers reads what is stored about a principal for whoever it is about
+// (contract X1).
+type Dossiers interface {
+	// Of returns all that the other stores keep about a principal, what is over
+	// and not yet removed included, but for the principal's own record. Whoever
+	// is not there has nothing.
+	Of(ctx context.Context, id principal.ID) (dossier.Dossier, error)
 }
 
 // Restores counts how often the database was put back to an earlier state, as

@@ -53,6 +53,7 @@ type Stores struct {
 	Restores   Restores
 	Erasures   Erasures
 	Files      Files
+	Dossiers   Dossiers
 	Entry      Entry
 	Trail      Trail
 

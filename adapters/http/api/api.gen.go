@@ -532,6 +532,170 @@ type PasswordResetRequest struct {
 	Token secret.Text `json:"token,omitempty"`
 }
 
+// PersonalData Everything that is stored about a person. Lists begin with what is latest
+type PersonalData struct {
+	// CreatedAt The moment of which everything is
+	CreatedAt Instant `json:"createdAt"`
+
+	// Devices Devices by which an unseen one is told; which ones they were cannot be read
+	Devices List[PersonalDevice] `json:"devices"`
+
+	// Events What was asked by the person, or done to them, as it is on record; oldest first
+	Events List[PersonalEvent] `json:"events"`
+
+	// Identities Ways to sign in
+	Identities List[PersonalIdentity] `json:"identities"`
+
+	// Mails Mails that were promised; what was in them is erased once they are sent
+	Mails List[PersonalMail] `json:"mails"`
+
+	// Note What is not in it, and what a deletion leaves; in English
+	Note string `json:"note"`
+
+	// OneTimeItems Links and challenges, without what makes them work; removed a day after they expire
+	OneTimeItems List[PersonalItem] `json:"oneTimeItems"`
+
+	// Passkeys Oldest first
+	Passkeys List[PersonalPasskey] `json:"passkeys"`
+
+	// Profile A user or a guest, as its owner sees it
+	//
+	// Example: {"avatar":null,"createdAt":"2026-07-01T08:00:00.5Z","disabled":false,"email":"ada@example.com","emailVerified":true,"groups":["staff"],"id":"0198c0de-7a11-7b2c-9d3e-4f5061728394","identityProviders":["password"],"lastActive":"2026-07-27T10:15:30.123456Z","name":"Ada Lovelace","preferredTwoFactorMethod":null,"roles":["USER"],"twoFactorAuthEnabled":false,"twoFactorMethods":[]}
+	Profile PrincipalResponse `json:"profile"`
+
+	// RecoveryCodes How many are unused
+	RecoveryCodes int `json:"recoveryCodes"`
+
+	// Sessions By their sign-in; those that are over are removed after a day
+	Sessions List[PersonalSession] `json:"sessions"`
+
+	// Version Of this schema: 1
+	Version int `json:"version"`
+}
+
+// PersonalDevice defines model for PersonalDevice.
+type PersonalDevice struct {
+	// LastSeen Latest sign-in
+	LastSeen Instant `json:"lastSeen"`
+}
+
+// PersonalEvent defines model for PersonalEvent.
+type PersonalEvent struct {
+	At Instant `json:"at"`
+
+	// Command Such as `SignIn`
+	Command string `json:"command"`
+
+	// Network Where the person asked from, coarsely
+	Network *string `json:"network"`
+
+	// Outcome Null when it was carried out; else the code of the refusal
+	Outcome *string `json:"outcome"`
+
+	// Own Whether the person asked for it
+	Own       bool    `json:"own"`
+	RequestId *string `json:"requestId"`
+	SessionId *string `json:"sessionId"`
+
+	// Thing What it was done to, such as the key of a group
+	Thing *string `json:"thing"`
+}
+
+// PersonalIdentity defines model for PersonalIdentity.
+type PersonalIdentity struct {
+	// Provider Id of the provider, or `password`
+	Provider string `json:"provider"`
+
+	// Subject What the provider calls the account; null for a password
+	Subject *string `json:"subject"`
+}
+
+// PersonalItem defines model for PersonalItem.
+type PersonalItem struct {
+	// Address The address it proves
+	Address   *string `json:"address"`
+	CreatedAt Instant `json:"createdAt"`
+	ExpiresAt Instant `json:"expiresAt"`
+
+	// Kind Such as `email_verification`, `password_reset` or `challenge`
+	Kind string `json:"kind"`
+
+	// Purpose Of a challenge: what it leads to
+	Purpose *string `json:"purpose"`
+
+	// SessionId The session that asked for it
+	SessionId *string  `json:"sessionId"`
+	UsedAt    *Instant `json:"usedAt"`
+
+	// VoidedAt When something made it worthless
+	VoidedAt *Instant `json:"voidedAt"`
+}
+
+// PersonalMail defines model for PersonalMail.
+type PersonalMail struct {
+	CreatedAt Instant `json:"createdAt"`
+
+	// ExpiresAt Nobody sends it later
+	ExpiresAt Instant `json:"expiresAt"`
+
+	// Kind Such as `email_verification` or `login_alert`
+	Kind   string `json:"kind"`
+	Locale string `json:"locale"`
+
+	// SettledAt When it was sent or given up
+	SettledAt *Instant `json:"settledAt"`
+
+	// State `waiting`, `sent` or `given_up`
+	State string `json:"state"`
+}
+
+// PersonalPasskey defines model for PersonalPasskey.
+type PersonalPasskey struct {
+	// BackedUp Whether it is on several devices
+	BackedUp   bool     `json:"backedUp"`
+	CreatedAt  Instant  `json:"createdAt"`
+	Id         string   `json:"id"`
+	LastUsedAt *Instant `json:"lastUsedAt"`
+	Name       string   `json:"name"`
+
+	// Transports Ways to reach the authenticator
+	Transports List[string] `json:"transports"`
+}
+
+// PersonalSession defines model for PersonalSession.
+type PersonalSession struct {
+	// Amr How the caller signed in
+	Amr     List[string] `json:"amr"`
+	Browser *string      `json:"browser"`
+
+	// CreatedAt Time of the sign-in
+	CreatedAt Instant `json:"createdAt"`
+
+	// Current Whether it is the session of the access token
+	Current bool `json:"current"`
+
+	// EndReason What ended it, such as `signed_out` or `password_changed`
+	EndReason *string `json:"endReason"`
+
+	// EndedAt When something ended it before
+	EndedAt *Instant `json:"endedAt"`
+
+	// ExpiresAt End without a refresh
+	ExpiresAt Instant `json:"expiresAt"`
+	Id        string  `json:"id"`
+
+	// IpAddress Client address of the latest sign-in or refresh
+	IpAddress *string `json:"ipAddress"`
+
+	// LastActive Latest sign-in or refresh
+	LastActive Instant `json:"lastActive"`
+
+	// LastsUntil End, whatever is refreshed
+	LastsUntil Instant   `json:"lastsUntil"`
+	Location   *Location `json:"location"`
+	Os         *string   `json:"os"`
+}
+
 // PrincipalOverview A user, as others see it
 //
 // Example: {"avatar":null,"disabled":null,"id":"0198c0de-7a11-7b2c-9d3e-4f5061728394","name":"Ada Lovelace","roles":["USER"]}
@@ -1105,6 +1269,9 @@ type ServerInterface interface {
 	// ChangeEmail Change e-mail
 	// (PUT /api/users/me/email)
 	ChangeEmail(ctx echo.Context, params ChangeEmailParams) error
+	// ExportSelf Export own data
+	// (GET /api/users/me/export)
+	ExportSelf(ctx echo.Context) error
 	// ChangePassword Change password
 	// (PUT /api/users/me/password)
 	ChangePassword(ctx echo.Context, params ChangePasswordParams) error
@@ -1749,6 +1916,15 @@ func (w *ServerInterfaceWrapper) ChangeEmail(ctx echo.Context) error {
 	return err
 }
 
+// ExportSelf converts echo context to params.
+func (w *ServerInterfaceWrapper) ExportSelf(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ExportSelf(ctx)
+	return err
+}
+
 // ChangePassword converts echo context to params.
 func (w *ServerInterfaceWrapper) ChangePassword(ctx echo.Context) error {
 	var err error
@@ -1975,6 +2151,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/users/me", wrapper.GetSelf, options.OperationMiddlewares["getSelf"]...)
 	router.PUT(options.BaseURL+"/api/users/me", wrapper.UpdateSelf, options.OperationMiddlewares["updateSelf"]...)
 	router.PUT(options.BaseURL+"/api/users/me/email", wrapper.ChangeEmail, options.OperationMiddlewares["changeEmail"]...)
+	router.GET(options.BaseURL+"/api/users/me/export", wrapper.ExportSelf, options.OperationMiddlewares["exportSelf"]...)
 	router.PUT(options.BaseURL+"/api/users/me/password", wrapper.ChangePassword, options.OperationMiddlewares["changePassword"]...)
 	router.DELETE(options.BaseURL+"/api/users/me/sessions", wrapper.EndAllSessions, options.OperationMiddlewares["endAllSessions"]...)
 	router.GET(options.BaseURL+"/api/users/me/sessions", wrapper.ListSessions, options.OperationMiddlewares["listSessions"]...)
@@ -2693,6 +2870,27 @@ func (response ChangeEmail200JSONResponse) VisitChangeEmailResponse(w http.Respo
 	return err
 }
 
+type ExportSelfRequestObject struct {
+}
+
+type ExportSelfResponseObject interface {
+	VisitExportSelfResponse(w http.ResponseWriter) error
+}
+
+type ExportSelf200JSONResponse PersonalData
+
+func (response ExportSelf200JSONResponse) VisitExportSelfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ChangePasswordRequestObject struct {
 	Params ChangePasswordParams
 	Body   *ChangePasswordJSONRequestBody
@@ -3010,6 +3208,9 @@ type StrictServerInterface interface {
 	// ChangeEmail Change e-mail
 	// (PUT /api/users/me/email)
 	ChangeEmail(ctx context.Context, request ChangeEmailRequestObject) (ChangeEmailResponseObject, error)
+	// ExportSelf Export own data
+	// (GET /api/users/me/export)
+	ExportSelf(ctx context.Context, request ExportSelfRequestObject) (ExportSelfResponseObject, error)
 	// ChangePassword Change password
 	// (PUT /api/users/me/password)
 	ChangePassword(ctx context.Context, request ChangePasswordRequestObject) (ChangePasswordResponseObject, error)
@@ -4136,6 +4337,29 @@ func (sh *strictHandler) ChangeEmail(ctx echo.Context, params ChangeEmailParams)
 		return err
 	} else if validResponse, ok := response.(ChangeEmailResponseObject); ok {
 		return validResponse.VisitChangeEmailResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ExportSelf operation middleware
+func (sh *strictHandler) ExportSelf(ctx echo.Context) error {
+	var request ExportSelfRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExportSelf(ctx.Request().Context(), request.(ExportSelfRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExportSelf")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ExportSelfResponseObject); ok {
+		return validResponse.VisitExportSelfResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -46,7 +46,7 @@ type storeCheck struct {
 func Stores(t *testing.T, open func(*testing.T) outbound.UnitOfWork) {
 	for _, c := range slices.Concat(
 		workChecks, principalChecks, groupChecks, sessionChecks, oneTimeChecks, outboxChecks, counterChecks, keyChecks, rotationChecks,
-		restoreChecks, erasureChecks, entryChecks, directoryChecks, passkeyChecks, trailChecks, factorChecks, fileChecks,
+		restoreChecks, erasureChecks, entryChecks, directoryChecks, passkeyChecks, trailChecks, factorChecks, fileChecks, dossierChecks,
 	) {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open(t)) })
 	}

@@ -114,7 +114,7 @@ func addCodes(to, from map[string]any) error {
 		had, _ := given[status].([]any)
 		news, _ := codes.([]any)
 		all := append(slices.Clone(had), news...)
-		slices.SortFunc(all, func(a, b any) int { return compare(a, b) })
+		slices.SortFunc(all, compare)
 		if len(slices.Compact(all)) != len(had)+len(news) {
 			return fmt.Errorf("status %s has one of them already", status)
 		}
