@@ -158,6 +158,10 @@ func (o operation) verdict(t *testing.T, c caller) string {
 // caller.
 var special = map[string]map[string]string{
 	"P3": {"admin": "AT_LEAST_ONE_ADMIN_REQUIRED"}, // carol is the only one
+	// passkeys are their owner's
+	"Y2": {"user": "PASSKEY_CHALLENGE_EXPIRED", "admin": "PASSKEY_CHALLENGE_EXPIRED"},
+	"Y4": {"user": "PASSKEY_NOT_FOUND", "admin": "PASSKEY_NOT_FOUND"},
+	"Y5": {"user": "PASSKEY_NOT_FOUND", "admin": "PASSKEY_NOT_FOUND"},
 }
 
 // as puts the tokens of an account in the place of those of a request.

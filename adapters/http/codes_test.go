@@ -417,6 +417,7 @@ func subjects() map[string]subject {
 		})
 	}
 	maps.Copy(all, peopleSubjects())
+	maps.Copy(all, passkeySubjects())
 	return all
 }
 

@@ -34,6 +34,7 @@ import (
 	"gatehouse/adapters/jwx"
 	"gatehouse/adapters/ledger"
 	"gatehouse/adapters/memory"
+	"gatehouse/adapters/webauthn"
 	"gatehouse/application/access"
 	appaccount "gatehouse/application/account"
 	"gatehouse/application/administration"
@@ -44,6 +45,7 @@ import (
 	appgroup "gatehouse/application/group"
 	"gatehouse/application/guest"
 	"gatehouse/application/keys"
+	apppasskey "gatehouse/application/passkey"
 	apppassword "gatehouse/application/password"
 	"gatehouse/application/profile"
 	"gatehouse/application/registration"
@@ -58,6 +60,7 @@ import (
 	"gatehouse/domain/notice"
 	"gatehouse/domain/onetime"
 	"gatehouse/domain/page"
+	"gatehouse/domain/passkey"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/secret"
@@ -209,16 +212,18 @@ func newSecret() secret.Text {
 
 // setup is what a test may have otherwise.
 type setup struct {
-	base   string
-	mailOn bool
-	edit   func(*adapter.Deps)
-	leaks  appaccount.Leaks
-	onLeak appsession.OnLeak
+	base      string
+	mailOn    bool
+	edit      func(*adapter.Deps)
+	leaks     appaccount.Leaks
+	onLeak    appsession.OnLeak
+	mandatory bool // the last second factor stays on
 }
 
 type option func(*setup)
 
 func withBase(u string) option             { return func(s *setup) { s.base = u } }
+func withMandatoryFactors() option         { return func(s *setup) { s.mandatory = true } }
 func withoutMail() option                  { return func(s *setup) { s.mailOn = false } }
 func with(edit func(*adapter.Deps)) option { return func(s *setup) { s.edit = edit } }
 func withTransport(x adapter.Transport) option {
@@ -286,6 +291,16 @@ func (w *world) compose(s setup) adapter.Deps {
 	groups := appgroup.Deps{Work: work, Canonical: words().Canonical, Service: "en"}
 	members := appgroup.MemberDeps{Work: work, Revocations: revocations}
 	erasing := erasure.Deps{Work: work, Revocations: revocations, Ledger: ledger.New(w.ledger), Now: now, Log: slog.New(slog.NewJSONHandler(w.log, nil))}
+	party, err := webauthn.New(webauthn.Config{
+		ID: base.Hostname(), Name: "Gatehouse", Origins: []string{s.base}, Verification: passkey.Required,
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	fobs := apppasskey.ChangeDeps{
+		Work: work, Authenticators: party, Revocations: revocations, AlertAdded: s.mailOn, AlertRemoved: s.mailOn,
+		Mandatory: s.mandatory, Now: now, NewID: newID,
+	}
 	ender := appsession.EnderDeps{Work: work, Revocations: revocations, Now: now}
 	return adapter.Deps{
 		Authenticate:     access.NewAuthenticator(access.AuthenticatorDeps{Work: work, Marks: memory.NoCache{}, Verifier: w.tokens, Now: now}),
@@ -317,8 +332,15 @@ func (w *world) compose(s setup) adapter.Deps {
 		SessionToken:   appsession.NewTokenCreator(appsession.TokenCreatorDeps{Issuer: w.issuer, Now: now}),
 		EndSession:     appsession.NewEnder(ender),
 		EndAllSessions: appsession.NewAllEnder(ender),
-		WhoAmI:         profile.NewMirror(),
-		UpdateSelf:     profile.NewUpdater(profile.UpdaterDeps{Work: work}),
+		BeginPasskey: apppasskey.NewBeginner(apppasskey.BeginnerDeps{
+			Work: work, Authenticators: party, NewSecret: newSecret, Now: now,
+		}),
+		AddPasskey:    apppasskey.NewAdder(fobs),
+		ListPasskeys:  apppasskey.NewLister(apppasskey.ListDeps{Work: work}),
+		RenamePasskey: apppasskey.NewRenamer(apppasskey.ListDeps{Work: work}),
+		DeletePasskey: apppasskey.NewDeleter(fobs),
+		WhoAmI:        profile.NewMirror(),
+		UpdateSelf:    profile.NewUpdater(profile.UpdaterDeps{Work: work}),
 		ChangeEmail: registration.NewEmailChanger(registration.EmailChangerDeps{
 			Work: work, Mail: mail, Revocations: revocations, Now: now, NewID: newID, NewSecret: newSecret,
 		}),
@@ -439,6 +461,7 @@ func faultyStores(s outbound.Stores, f *faults) outbound.Stores {
 	s.Rotations = faultyRotations{s.Rotations, f}
 	s.Entry = faultyEntry{s.Entry, f}
 	s.Dossiers = faultyDossiers{s.Dossiers, f}
+	s.Passkeys = faultyPasskeys{s.Passkeys, f}
 	return s
 }
 
@@ -623,6 +646,25 @@ func (c faultyCooldowns) Left(ctx context.Context, k notice.Kind, normal string,
 		return 0, err
 	}
 	return c.Cooldowns.Left(ctx, k, normal, now)
+}
+
+type faultyPasskeys struct {
+	outbound.Passkeys
+	f *faults
+}
+
+func (k faultyPasskeys) Of(ctx context.Context, of principal.ID) ([]passkey.Passkey, error) {
+	if err := k.f.at("passkeys.of"); err != nil {
+		return nil, err
+	}
+	return k.Passkeys.Of(ctx, of)
+}
+
+func (k faultyPasskeys) Add(ctx context.Context, p passkey.Passkey) error {
+	if err := k.f.at("passkeys.add"); err != nil {
+		return err
+	}
+	return k.Passkeys.Add(ctx, p)
 }
 
 type faultyRotations struct {

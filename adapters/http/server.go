@@ -25,6 +25,7 @@ import (
 	"gatehouse/domain/fault"
 	"gatehouse/domain/group"
 	"gatehouse/domain/limit"
+	"gatehouse/domain/passkey"
 	"gatehouse/ports/inbound"
 	"gatehouse/ports/outbound"
 )
@@ -50,6 +51,11 @@ type Deps struct {
 	SessionToken     inbound.UseCase[inbound.CreateSessionToken, inbound.SessionToken]
 	EndSession       inbound.UseCase[inbound.EndSession, inbound.Sessions]
 	EndAllSessions   inbound.UseCase[inbound.EndAllSessions, inbound.Done]
+	BeginPasskey     inbound.UseCase[inbound.BeginPasskey, passkey.Document]
+	AddPasskey       inbound.UseCase[inbound.AddPasskey, passkey.Passkey]
+	ListPasskeys     inbound.UseCase[inbound.ListPasskeys, inbound.Passkeys]
+	RenamePasskey    inbound.UseCase[inbound.RenamePasskey, passkey.Passkey]
+	DeletePasskey    inbound.UseCase[inbound.DeletePasskey, inbound.Passkeys]
 	WhoAmI           inbound.UseCase[inbound.WhoAmI, inbound.Self]
 	UpdateSelf       inbound.UseCase[inbound.UpdateSelf, inbound.Self]
 	ChangeEmail      inbound.UseCase[inbound.ChangeEmail, inbound.EmailChange]
@@ -146,6 +152,7 @@ type handlers struct {
 	verification
 	recovery
 	sessions
+	passkeys
 	self
 	export
 	users
@@ -180,6 +187,7 @@ func New(d Deps) (http.Handler, error) {
 		verification:   verification{d.VerifyEmail, d.SendVerification, d.VerificationWait},
 		recovery:       recovery{d.RequestReset, d.ResetWait, d.ResetPassword},
 		sessions:       sessions{say, d.ListSessions, d.SessionToken, d.EndSession, d.EndAllSessions},
+		passkeys:       passkeys{d.BeginPasskey, d.AddPasskey, d.ListPasskeys, d.RenamePasskey, d.DeletePasskey},
 		self:           self{d.jar(), d.WhoAmI, d.UpdateSelf, d.DeleteSelf, d.ChangeEmail, d.ChangePassword},
 		export:         export{d.ExportSelf},
 		users:          users{d.jar(), d.FindUsers, d.ViewUser, d.DeleteUser, d.DisableUser, d.EnableUser},

@@ -215,7 +215,7 @@ func TestTextsHaveThePluralFormsOfTheirLanguage(t *testing.T) {
 
 // What may be the same in another language as in English: names, borrowed
 // words, and the shape of a line.
-var alike = regexp.MustCompile(`^mail\.shared\.(lead|pair|label\.(details|browser|os|location|factor)|factor\.totp)$`)
+var alike = regexp.MustCompile(`^mail\.shared\.(lead|pair|label\.(details|browser|os|location|factor)|factor\.(totp|passkey))$`)
 
 // English words that no other language here has.
 var english = regexp.MustCompile(`(?i)\b(the|your|please|this|with|again|and|from|has been)\b`)

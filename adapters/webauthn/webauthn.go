@@ -53,6 +53,38 @@ func New(c Config) (*Party, error) {
 	return &Party{w, c.Verification}, nil
 }
 
+// Nowhere is the relying party of a service that has no domain: browsers make
+// no passkeys for an address. Whatever asks for them is not there.
+type Nowhere struct{}
+
+var _ outbound.Authenticators = Nowhere{}
+
+// Create implements [outbound.Authenticators].
+func (Nowhere) Create(secret.Text, *principal.Principal, []passkey.Passkey) (passkey.Document, error) {
+	return nil, off()
+}
+
+// Created implements [outbound.Authenticators].
+func (Nowhere) Created(passkey.Document, secret.Text) (passkey.Key, error) {
+	return passkey.Key{}, off()
+}
+
+// Ask implements [outbound.Authenticators].
+func (Nowhere) Ask(secret.Text, passkey.Verification, []passkey.Passkey) (passkey.Document, error) {
+	return nil, off()
+}
+
+// Claimed implements [outbound.Authenticators].
+func (Nowhere) Claimed(passkey.Document) (passkey.Claim, error) { return passkey.Claim{}, off() }
+
+// Used implements [outbound.Authenticators].
+func (Nowhere) Used(passkey.Document, secret.Text, passkey.Verification, passkey.Passkey) (passkey.Use, error) {
+	return passkey.Use{}, off()
+}
+
+// off is what the contract says of a feature that is switched off (§11).
+func off() error { return fault.New(fault.RouteNotFound) }
+
 // algorithms are those of Level 3 §5.4: EdDSA, ES256, and RS256, which older
 // TPMs have.
 var algorithms = webauthn.CredentialParametersRecommendedL3()

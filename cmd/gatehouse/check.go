@@ -93,6 +93,8 @@ func (s settings) rules() []rule {
 		{"mail.reset_path", isPath(s.Mail.ResetPath), "a path that begins with /"},
 		{"keys.transit_token", s.Keys.TransitToken.Reveal() != "" || !strings.HasPrefix(strings.TrimSpace(s.Keys.Master.Reveal()), "transit:"), "there when keys.master is of the transit engine"},
 		{"keys.rotation_interval", s.Keys.RotationInterval == 0 || s.Keys.RotationInterval >= time.Hour, "0, or at least 1h"},
+		{"passkeys.relying_party", mayRely(s.Passkeys.RelyingParty, s.App.BaseURL), "empty, or the host of app.base_url or a domain above it that has one owner"},
+		{"passkeys.user_verification", oneOf(s.Passkeys.UserVerification, "required", "preferred", "discouraged"), "required, preferred or discouraged"},
 		{"locales.supported", all(s.Locales.Supported, parses), "a list of language tags"},
 		{"bootstrap.admin_email", s.Bootstrap.AdminEmail != "" || s.Bootstrap.AdminPassword.Reveal() == "", "there when there is a bootstrap.admin_password"},
 	}

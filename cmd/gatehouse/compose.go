@@ -36,6 +36,7 @@ import (
 	appkeys "gatehouse/application/keys"
 	appoperations "gatehouse/application/operations"
 	appoutbox "gatehouse/application/outbox"
+	apppasskey "gatehouse/application/passkey"
 	apppassword "gatehouse/application/password"
 	appprofile "gatehouse/application/profile"
 	appregistration "gatehouse/application/registration"
@@ -297,6 +298,10 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 	if !ok {
 		return d, usageError{fmt.Errorf("app.locale: %q is not a language tag", cfg.App.Locale)}
 	}
+	authenticators, err := newAuthenticators(cfg, base)
+	if err != nil {
+		return d, err
+	}
 	var (
 		revocations = s.shared.marks
 		alerts      = appsession.Alerts{Login: cfg.Alerts.Login, RefreshReused: cfg.Alerts.RefreshTokenReused}
@@ -313,6 +318,10 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		groups  = appgroup.Deps{Work: p.work, Canonical: words.Canonical, Service: service}
 		members = appgroup.MemberDeps{Work: p.work, Revocations: revocations}
 		leaks   = s.leaks(s.breaches, a.watch)
+		keys    = apppasskey.ChangeDeps{
+			Work: p.work, Authenticators: authenticators, Revocations: revocations, AlertAdded: mailOn && cfg.Alerts.TwoFactorAdded,
+			AlertRemoved: mailOn && cfg.Alerts.TwoFactorRemoved, Mandatory: cfg.TwoFactor.Required, Now: now, NewID: newID,
+		}
 	)
 	return httpadapter.Deps{
 		Authenticate: query(a, appaccess.NewAuthenticator(appaccess.AuthenticatorDeps{
@@ -357,8 +366,15 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		SessionToken:   query(a, appsession.NewTokenCreator(appsession.TokenCreatorDeps{Issuer: p.issuer, Now: now})),
 		EndSession:     command(a, appsession.NewEnder(ender)),
 		EndAllSessions: command(a, appsession.NewAllEnder(ender)),
-		WhoAmI:         query(a, appprofile.NewMirror()),
-		UpdateSelf:     command(a, appprofile.NewUpdater(appprofile.UpdaterDeps{Work: p.work})),
+		BeginPasskey: command(a, apppasskey.NewBeginner(apppasskey.BeginnerDeps{
+			Work: p.work, Authenticators: authenticators, NewSecret: newSecret, Now: now,
+		})),
+		AddPasskey:    command(a, apppasskey.NewAdder(keys)),
+		ListPasskeys:  query(a, apppasskey.NewLister(apppasskey.ListDeps{Work: p.work})),
+		RenamePasskey: command(a, apppasskey.NewRenamer(apppasskey.ListDeps{Work: p.work})),
+		DeletePasskey: command(a, apppasskey.NewDeleter(keys)),
+		WhoAmI:        query(a, appprofile.NewMirror()),
+		UpdateSelf:    command(a, appprofile.NewUpdater(appprofile.UpdaterDeps{Work: p.work})),
 		ChangeEmail: command(a, appregistration.NewEmailChanger(appregistration.EmailChangerDeps{
 			Work: p.work, Mail: mail, Revocations: revocations, Now: now, NewID: newID, NewSecret: newSecret,
 		})),

@@ -31,6 +31,8 @@ type config struct {
 	Mail      mailConfig      `koanf:"mail"`
 	Tokens    tokensConfig    `koanf:"tokens"`
 	Password  passwordConfig  `koanf:"password"`
+	TwoFactor twoFactorConfig `koanf:"two_factor"`
+	Passkeys  passkeysConfig  `koanf:"passkeys"`
 	Limits    limitsConfig    `koanf:"limits"`
 	Alerts    alertsConfig    `koanf:"alerts"`
 	Directory directoryConfig `koanf:"directory"`
@@ -119,6 +121,15 @@ type passwordConfig struct {
 	BreachedAtLogin  string        `koanf:"breached_at_login"`
 }
 
+type twoFactorConfig struct {
+	Required bool `koanf:"required"`
+}
+
+type passkeysConfig struct {
+	RelyingParty     string `koanf:"relying_party"`
+	UserVerification string `koanf:"user_verification"`
+}
+
 type limitsConfig struct {
 	Enabled              bool          `koanf:"enabled"`
 	IP                   int           `koanf:"ip"`
@@ -134,6 +145,8 @@ type alertsConfig struct {
 	Registration       bool `koanf:"registration"`
 	EmailChanged       bool `koanf:"email_changed"`
 	PasswordChanged    bool `koanf:"password_changed"`
+	TwoFactorAdded     bool `koanf:"two_factor_added"`
+	TwoFactorRemoved   bool `koanf:"two_factor_removed"`
 	RefreshTokenReused bool `koanf:"refresh_token_reused"`
 }
 

@@ -55,6 +55,12 @@ const (
 	MissingPasswordParameter            Code = "MISSING_PASSWORD_PARAMETER"
 	NoPasswordProvider                  Code = "NO_PASSWORD_PROVIDER"
 	NoTwoFactorCodeProvided             Code = "NO_2FA_CODE_PROVIDED"
+	PasskeyAlreadyRegistered            Code = "PASSKEY_ALREADY_REGISTERED"
+	PasskeyChallengeExpired             Code = "PASSKEY_CHALLENGE_EXPIRED"
+	PasskeyCloned                       Code = "PASSKEY_CLONED"
+	PasskeyInvalid                      Code = "PASSKEY_INVALID"
+	PasskeyLimitReached                 Code = "PASSKEY_LIMIT_REACHED"
+	PasskeyNotFound                     Code = "PASSKEY_NOT_FOUND"
 	PasswordAlreadySet                  Code = "PASSWORD_ALREADY_SET"
 	PasswordResetTokenExpired           Code = "PASSWORD_RESET_TOKEN_EXPIRED"
 	PasswordResetTokenInvalid           Code = "PASSWORD_RESET_TOKEN_INVALID"
@@ -144,6 +150,12 @@ func Codes() []Code {
 		MissingPasswordParameter,
 		NoPasswordProvider,
 		NoTwoFactorCodeProvided,
+		PasskeyAlreadyRegistered,
+		PasskeyChallengeExpired,
+		PasskeyCloned,
+		PasskeyInvalid,
+		PasskeyLimitReached,
+		PasskeyNotFound,
 		PasswordAlreadySet,
 		PasswordResetTokenExpired,
 		PasswordResetTokenInvalid,

@@ -121,6 +121,7 @@ type Factor string
 
 // The methods there are.
 const (
-	TOTP  Factor = "totp"
-	Email Factor = "email"
+	TOTP    Factor = "totp"
+	Email   Factor = "email"
+	Passkey Factor = "passkey"
 )

@@ -21,6 +21,12 @@ const (
 	EmailVerification Kind = "email_verification"
 	PasswordReset     Kind = "password_reset"
 	Challenge         Kind = "challenge" // asks for a second factor (contract §5.6)
+
+	// What browsers are asked of passkeys, each for one purpose.
+	PasskeyRegistration Kind = "passkey_registration"
+	PasskeySignIn       Kind = "passkey_sign_in"
+	PasskeySecond       Kind = "passkey_second_factor"
+	PasskeyStepUp       Kind = "passkey_step_up"
 )
 
 // Hash is what is stored of an opaque secret of 256 random bits.

@@ -42,6 +42,7 @@ const (
 	PasswordChanged EndReason = "password_changed"
 	PasswordReset   EndReason = "password_reset"
 	EmailChanged    EndReason = "email_changed"
+	FactorsChanged  EndReason = "factors_changed"
 	Disabled        EndReason = "disabled"
 	EndedByOperator EndReason = "ended_by_operator"
 	Restored        EndReason = "restored" // the database was put back to an earlier state

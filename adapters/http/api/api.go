@@ -138,3 +138,14 @@ func (c *Count) Bind(text string) error {
 	c.N = n
 	return nil
 }
+
+// Object is JSON that others write and read: here it is an object, and no more.
+type Object struct{ json.RawMessage }
+
+// MarshalJSON writes what is missing as an empty object.
+func (o Object) MarshalJSON() ([]byte, error) {
+	if o.RawMessage == nil {
+		return []byte("{}"), nil
+	}
+	return o.RawMessage, nil
+}

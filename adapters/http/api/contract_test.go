@@ -480,6 +480,8 @@ var answers = []any{
 	api.PersonalPasskey{},
 	api.PersonalSession{},
 	api.PageOfPrincipalOverview{},
+	api.PasskeyOptions{},
+	api.PasskeyResponse{},
 	api.PrincipalResponse{},
 	api.PrincipalOverview{},
 	api.Problem{},
