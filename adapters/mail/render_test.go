@@ -141,9 +141,9 @@ func TestWordsAndMailsAgree(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, kind := range notice.Kinds() {
-			for _, valid := range []time.Duration{24 * time.Hour, time.Minute} {
+			for f, valid := range map[notice.Factor]time.Duration{notice.TOTP: 24 * time.Hour, notice.Email: time.Minute, notice.Passkey: time.Minute} {
 				n := letter(kind)
-				n.Locale, n.Valid, n.Factor = lang, valid, map[bool]notice.Factor{true: notice.Email, false: notice.TOTP}[valid < time.Hour]
+				n.Locale, n.Valid, n.Factor = lang, valid, f
 				m, err := r.Render(n)
 				if err != nil {
 					t.Fatalf("%s in %s: %v", kind, lang, err)
