@@ -50,9 +50,20 @@ func (h authentication) Login(ctx context.Context, r api.LoginRequestObject) (ap
 	if err != nil {
 		return nil, err
 	}
+	return api.Login200JSONResponse(h.entered(ctx, in)), nil
+}
+
+// entered is what becomes of a sign-in: a session, or a challenge.
+func (s speaker) entered(ctx context.Context, in inbound.SignedIn) (out api.LoginResponse) {
+	if c := in.Challenge; c != nil {
+		out.TwoFactorRequired = true
+		out.TwoFactorAuthenticationToken, out.TwoFactorMethods, out.PreferredTwoFactorMethod = s.challenge(ctx, c)
+		return out
+	}
 	who := principalOf(in.Principal)
-	access, refresh := h.tokens(ctx, in.Tokens)
-	return api.Login200JSONResponse{User: &who, AccessToken: access, RefreshToken: refresh, Location: locationOf(in.Location)}, nil
+	out.User, out.Location = &who, locationOf(in.Location)
+	out.AccessToken, out.RefreshToken = s.tokens(ctx, in.Tokens)
+	return out
 }
 
 // Logout handles POST /api/auth/logout (A3). The cookies go even if it fails.
@@ -93,19 +104,36 @@ func (h authentication) StepUp(ctx context.Context, r api.StepUpRequestObject) (
 	if err != nil {
 		return nil, err
 	}
-	h.jar.set(s.answer, stepUpCookie, granted.Token, granted.ExpiresAt, h.now())
-	return api.StepUp200JSONResponse{StepUpToken: h.repeat(granted.Token)}, nil
+	return api.StepUp200JSONResponse(h.steppedUp(ctx, granted)), nil
+}
+
+// steppedUp is what becomes of a step-up: a token, or a challenge.
+func (s speaker) steppedUp(ctx context.Context, up inbound.SteppedUp) (out api.StepUpResponse) {
+	if c := up.Challenge; c != nil {
+		out.TwoFactorRequired = true
+		out.TwoFactorAuthenticationToken, out.TwoFactorMethods, out.PreferredTwoFactorMethod = s.challenge(ctx, c)
+		return out
+	}
+	s.jar.set(sceneOf(ctx).answer, stepUpCookie, up.Token, up.ExpiresAt, s.now())
+	out.StepUpToken = s.repeat(up.Token)
+	return out
 }
 
 // AuthenticationStatus handles GET /api/auth/status (A6).
 func (h authentication) AuthenticationStatus(ctx context.Context, _ api.AuthenticationStatusRequestObject) (api.AuthenticationStatusResponseObject, error) {
-	r, err := h.status.Do(ctx, inbound.Status{Access: sceneOf(ctx).access})
+	r, err := h.status.Do(ctx, inbound.Status{Access: sceneOf(ctx).access, Challenge: sceneOf(ctx).challenge})
 	if err != nil {
 		return nil, err
 	}
-	return api.AuthenticationStatus200JSONResponse{
+	out := api.AuthenticationStatus200JSONResponse{
 		Authenticated: r.Authenticated, StepUp: r.StepUp, EmailVerified: r.EmailVerified, SessionId: orNull(string(r.SessionID)),
-	}, nil
+		TwoFactorRequired: r.Challenged, PreferredTwoFactorMethod: orNull(string(r.Factors.Preferred)),
+	}
+	if r.Factors.Any() {
+		names := methodsOf(r.Factors)
+		out.TwoFactorMethods = &names
+	}
+	return out, nil
 }
 
 // withBroken adds a broken rule to an INVALID_REQUEST, or begins one.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"gatehouse/domain/client"
+	"gatehouse/domain/onetime"
 	"gatehouse/domain/session"
 	"gatehouse/ports/inbound"
 )
@@ -13,15 +14,16 @@ import (
 // travels in the context from gate to handler and ends there: commands name
 // their caller, origin and language themselves.
 type scene struct {
-	id     string              // of the request
-	lang   string              // of what is said in the answer
-	locale string              // canonical tag of the mails the request causes
-	from   client.Info         // address, and device by User-Agent
-	sent   credentials         // tokens as sent
-	access inbound.Access      // nobody unless an access token was accepted
-	answer http.ResponseWriter // for cookies
-	gate   *gate               // of the operation, nil before the router has found one
-	code   string              // of the problem that was answered, for the log
+	id        string              // of the request
+	lang      string              // of what is said in the answer
+	locale    string              // canonical tag of the mails the request causes
+	from      client.Info         // address, and device by User-Agent
+	sent      credentials         // tokens as sent
+	access    inbound.Access      // nobody unless an access token was accepted
+	challenge *onetime.Item       // nil unless one was taken
+	answer    http.ResponseWriter // for cookies
+	gate      *gate               // of the operation, nil before the router has found one
+	code      string              // of the problem that was answered, for the log
 }
 
 type sceneKey struct{}

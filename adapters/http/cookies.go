@@ -9,9 +9,8 @@ import (
 	"gatehouse/domain/session"
 )
 
-// The cookie set (contract §5.3). Two of them belong to features that are not
-// built yet; they are cleared, and looked at by the cross-site check, all the
-// same.
+// The cookie set (contract §5.3). One of them belongs to a feature that is not
+// built yet; it is cleared, and looked at by the cross-site check, all the same.
 const (
 	accessCookie    = "access_token"
 	refreshCookie   = "refresh_token"
@@ -84,8 +83,10 @@ func (j jar) setPair(w http.ResponseWriter, p session.Pair, now time.Time) {
 	j.set(w, refreshCookie, p.Refresh, p.RefreshExpires, now)
 }
 
-func (j jar) clearAll(w http.ResponseWriter) {
-	for _, name := range cookieSet {
+func (j jar) clearAll(w http.ResponseWriter) { j.clear(w, cookieSet...) }
+
+func (j jar) clear(w http.ResponseWriter, names ...string) {
+	for _, name := range names {
 		c := j.cookie(name) //nolint:gosec // G124 does not see what cookie sets
 		c.MaxAge = -1       // net/http writes Max-Age=0
 		http.SetCookie(w, c)

@@ -22,6 +22,8 @@ type credentials struct {
 	refresh secret.Text // Authorization (A4 only), or cookie
 	named   secret.Text // refresh token by cookie alone, for signing out
 	stepUp  secret.Text
+
+	twoFactor secret.Text
 }
 
 // Transport says where tokens are read from and repeated (contract §5.3).
@@ -39,6 +41,8 @@ func (t Transport) read(r *http.Request, j jar) credentials {
 		refresh: t.pick(bearer, refreshCookie),
 		named:   refreshCookie,
 		stepUp:  t.pick(headerOf(r, stepUpHeader), j.read(r, stepUpCookie)),
+
+		twoFactor: t.pick(headerOf(r, twoFactorHeader), j.read(r, twoFactorCookie)),
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"gatehouse/domain/fault"
 	"gatehouse/domain/limit"
 	"gatehouse/domain/principal"
+	"gatehouse/domain/session"
 	"gatehouse/ports/inbound"
 )
 
@@ -40,6 +41,7 @@ type policy struct {
 	OptionalWhen string   `json:"optionalWhen"`
 	Kind         string   `json:"kind"` // user is decided by the use case; here for the reader
 	StepUp       bool     `json:"stepUp"`
+	TwoFactor    string   `json:"twoFactor"`
 	Self         bool     `json:"self"`
 	Buckets      []string `json:"buckets"`
 }
@@ -49,13 +51,18 @@ type access string
 
 const (
 	accessNone      access = "none"
-	accessOptional  access = "optional"       // a bad one counts as absent
-	accessRequired  access = "required"       //
-	accessAdmin     access = "admin"          // with the role ADMIN
-	accessRefresh   access = "refresh"        // of the refresh token; its session is judged by the use case
-	accessAnonymous access = "anonymous-only" // ALREADY_AUTHENTICATED with a good one
-	accessLogout    access = "logout"         // tokens judged by the use case
+	accessOptional  access = "optional"             // a bad one counts as absent
+	accessRequired  access = "required"             //
+	accessAdmin     access = "admin"                // with the role ADMIN
+	accessRefresh   access = "refresh"              // of the refresh token; its session is judged by the use case
+	accessAnonymous access = "anonymous-only"       // ALREADY_AUTHENTICATED with a good one
+	accessLogout    access = "logout"               // tokens judged by the use case
+	accessChallenge access = "access-or-two-factor" // a good access token, or else a challenge
 )
+
+// anyChallenge is the word of operations that take a challenge if there is one.
+// Others name the purpose it has to have; with access-or-two-factor it is either.
+const anyChallenge = "optional"
 
 // kindGuest is the kind of operations that users are refused.
 const kindGuest = "guest"
@@ -89,9 +96,12 @@ func (g *gate) readPolicy() error {
 	if err != nil {
 		return fmt.Errorf("read x-gate: %w", err)
 	}
-	known := []access{accessNone, accessOptional, accessRequired, accessAdmin, accessRefresh, accessAnonymous, accessLogout}
+	known := []access{accessNone, accessOptional, accessRequired, accessAdmin, accessRefresh, accessAnonymous, accessLogout, accessChallenge}
 	if !slices.Contains(known, g.policy.Access) {
 		return errors.New("x-gate names no known access")
+	}
+	if !slices.Contains([]string{"", string(session.ForSignIn), string(session.ForStepUp), anyChallenge}, g.policy.TwoFactor) {
+		return errors.New("x-gate names no known purpose of a challenge")
 	}
 	switch g.policy.OptionalWhen {
 	case "":
@@ -139,7 +149,7 @@ func (g *gate) middleware(next echo.HandlerFunc) echo.HandlerFunc {
 		s := sceneOf(c.Request().Context())
 		s.gate = g
 		for _, check := range []func(echo.Context, *scene) error{
-			g.onRoute, g.fit, g.withinSize, g.withinLimits, g.sameSite, g.authenticated, g.inRole, g.steppedUp,
+			g.onRoute, g.fit, g.withinSize, g.withinLimits, g.sameSite, g.authenticated, g.challenged, g.inRole, g.steppedUp,
 		} {
 			if err := check(c, s); err != nil {
 				return err
@@ -255,7 +265,7 @@ func (g *gate) authenticated(c echo.Context, s *scene) error {
 	case accessRefresh:
 		_, err := g.d.CheckRefresh.Do(c.Request().Context(), inbound.CheckRefreshToken{RefreshToken: s.sent.refresh})
 		return err
-	case accessOptional, accessRequired, accessAdmin, accessAnonymous:
+	case accessOptional, accessRequired, accessAdmin, accessAnonymous, accessChallenge:
 	}
 	a, err := g.d.Authenticate.Do(c.Request().Context(), inbound.Authenticate{
 		AccessToken: s.sent.access, StepUpToken: s.sent.stepUp, Self: g.policy.Self,
@@ -267,6 +277,8 @@ func (g *gate) authenticated(c echo.Context, s *scene) error {
 		return nil // a token nobody can judge counts as absent (contract §5.2)
 	case g.policy.Access == accessOptional && countsAsAbsent(err):
 		return nil
+	case g.policy.Access == accessChallenge && countsAsAbsent(err):
+		return g.challengedInstead(c, s, err)
 	case err != nil:
 		return err
 	}
@@ -276,10 +288,44 @@ func (g *gate) authenticated(c echo.Context, s *scene) error {
 
 func countsAsAbsent(err error) bool {
 	switch fault.CodeOf(err) { //nolint:exhaustive // every other failure is one
-	case fault.AuthenticationRequired, fault.AccessTokenInvalid, fault.AccessTokenExpired:
+	case fault.AuthenticationRequired, fault.AccessTokenInvalid, fault.AccessTokenExpired,
+		fault.TwoFactorAuthenticationTokenMissing, fault.TwoFactorAuthenticationTokenInvalid, fault.TwoFactorAuthenticationTokenExpired:
 		return true
 	}
 	return false
+}
+
+// challengedInstead asks for a challenge where there is no good access token.
+// What was wrong with one that was sent counts more than what is wrong with the
+// challenge (contract T8).
+func (g *gate) challengedInstead(c echo.Context, s *scene, why error) error {
+	err := g.check(c, s, "")
+	if err != nil && countsAsAbsent(err) && !s.sent.access.Missing() {
+		return why
+	}
+	return err
+}
+
+func (g *gate) challenged(c echo.Context, s *scene) error {
+	switch g.policy.TwoFactor {
+	case "":
+		return nil
+	case anyChallenge:
+		if err := g.check(c, s, ""); err != nil && !countsAsAbsent(err) {
+			return err
+		}
+		return nil
+	}
+	return g.check(c, s, session.Purpose(g.policy.TwoFactor))
+}
+
+func (g *gate) check(c echo.Context, s *scene, p session.Purpose) error {
+	i, err := g.d.CheckChallenge.Do(c.Request().Context(), inbound.CheckChallenge{Token: s.sent.twoFactor, Purpose: p, Caller: s.caller()})
+	if err != nil {
+		return err
+	}
+	s.challenge = &i
+	return nil
 }
 
 func (g *gate) withinUserLimit(c echo.Context, s *scene) error {

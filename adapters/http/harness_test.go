@@ -45,6 +45,7 @@ import (
 	appgroup "gatehouse/application/group"
 	"gatehouse/application/guest"
 	"gatehouse/application/keys"
+	"gatehouse/application/mailcode"
 	apppasskey "gatehouse/application/passkey"
 	apppassword "gatehouse/application/password"
 	"gatehouse/application/profile"
@@ -53,6 +54,7 @@ import (
 	"gatehouse/domain/client"
 	"gatehouse/domain/dossier"
 	"gatehouse/domain/email"
+	"gatehouse/domain/factor"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/group"
 	"gatehouse/domain/key"
@@ -210,6 +212,14 @@ func newSecret() secret.Text {
 	return secret.New(base64.RawURLEncoding.EncodeToString(b))
 }
 
+// newCode returns a code that is another one each time, nearly.
+func newCode() factor.Code {
+	var b [3]byte
+	rand.Read(b[:])
+	n := (int(b[0])<<16 | int(b[1])<<8 | int(b[2])) % 1_000_000
+	return factor.Code{Text: secret.New(factor.PadCode(strconv.Itoa(n)))}
+}
+
 // setup is what a test may have otherwise.
 type setup struct {
 	base      string
@@ -276,7 +286,7 @@ func (w *world) compose(s setup) adapter.Deps {
 	life := session.Lifetimes{Refresh: 90 * 24 * time.Hour, GuestRefresh: 30 * 24 * time.Hour, Max: 180 * 24 * time.Hour, ReuseGrace: 10 * time.Second}
 	w.issuer = grant.New(grant.Deps{
 		Minter: faultyMinter{w.tokens, w.faults}, Session: life,
-		Token: token.Lifetimes{Access: 15 * time.Minute, StepUp: 10 * time.Minute, Session: 15 * time.Minute}, NewID: newID,
+		Token: token.Lifetimes{Access: 15 * time.Minute, StepUp: 10 * time.Minute, Session: 15 * time.Minute, Challenge: 10 * time.Minute}, NewID: newID,
 	})
 	hasher := fakeHasher{w.faults}
 	taker := attempt.New(attempt.Deps{
@@ -285,6 +295,9 @@ func (w *world) compose(s setup) adapter.Deps {
 	})
 	reset := apppassword.ResetMail{On: s.mailOn, Cooldown: time.Minute, InfoCooldown: time.Hour, TTL: 30 * time.Minute}
 	mail := registration.Mail{On: s.mailOn, Alert: true, AlertMoved: s.mailOn, Cooldown: time.Minute, InfoCooldown: time.Hour, VerificationTTL: 24 * time.Hour}
+	codes := mailcode.New(mailcode.Deps{
+		Work: work, MailOn: s.mailOn, Cooldown: time.Minute, TTL: 10 * time.Minute, NewCode: newCode, NewID: newID, Now: now,
+	})
 	alerts := appsession.Alerts{Login: true, RefreshReused: true}
 	revocations := faultyRevocations{w.faults}
 	admins := administration.Deps{Accounts: administration.NewChanger(administration.ChangerDeps{Work: work, Revocations: revocations, Now: now})}
@@ -302,9 +315,13 @@ func (w *world) compose(s setup) adapter.Deps {
 		Mandatory: s.mandatory, Now: now, NewID: newID,
 	}
 	ender := appsession.EnderDeps{Work: work, Revocations: revocations, Now: now}
+	entrance := appsession.NewEntrance(appsession.EntranceDeps{
+		Attempts: taker, Issuer: w.issuer, Codes: codes, Locate: locate, Alerts: alerts, MailOn: s.mailOn, NewID: newID, Now: now,
+	})
 	return adapter.Deps{
+		CheckChallenge:   access.NewChallengeChecker(access.ChallengeCheckerDeps{Work: work, Verifier: w.tokens, Now: now}),
 		Authenticate:     access.NewAuthenticator(access.AuthenticatorDeps{Work: work, Marks: memory.NoCache{}, Verifier: w.tokens, Now: now}),
-		Status:           access.StatusTeller{},
+		Status:           access.NewStatusTeller(work),
 		PublicKeys:       access.NewKeyPublisher(access.KeyPublisherDeps{Keys: w.tokens}),
 		Register:         registration.NewRegistrar(registration.RegistrarDeps{Work: work, Hasher: hasher, Leaks: s.leaks, Mail: mail, Now: now, NewID: newID, NewSecret: newSecret}),
 		VerifyEmail:      registration.NewVerifier(registration.VerifierDeps{Work: work, Mail: mail, Revocations: revocations, Now: now, NewID: newID}),
@@ -316,7 +333,7 @@ func (w *world) compose(s setup) adapter.Deps {
 			Work: work, Hasher: hasher, Leaks: s.leaks, Attempts: taker, Revocations: revocations, Alert: s.mailOn, Now: now, NewID: newID,
 		}),
 		SignIn: appsession.NewSignerIn(appsession.SignerInDeps{
-			Work: work, Attempts: taker, Issuer: w.issuer, Locate: locate, Alerts: alerts, MailOn: s.mailOn, NewID: newID, Now: now,
+			Work: work, Attempts: taker, Entrance: entrance, MailOn: s.mailOn, NewID: newID, Now: now,
 			InfoCooldown: time.Hour, OnLeak: s.onLeak,
 		}),
 		SignOut:      appsession.NewSignerOut(appsession.SignerOutDeps{Work: work, Verifier: w.tokens, Revocations: revocations, Now: now}),
@@ -326,7 +343,7 @@ func (w *world) compose(s setup) adapter.Deps {
 			MailOn: s.mailOn, NewID: newID, Now: now,
 		}),
 		StepUp: appsession.NewStepperUp(appsession.StepperUpDeps{
-			Work: work, Attempts: taker, Issuer: w.issuer, GuestWindow: 10 * time.Minute, Now: now,
+			Work: work, Attempts: taker, Entrance: entrance, GuestWindow: 10 * time.Minute, Now: now,
 		}),
 		ListSessions:   appsession.NewLister(appsession.ListerDeps{Work: work, Now: now}),
 		SessionToken:   appsession.NewTokenCreator(appsession.TokenCreatorDeps{Issuer: w.issuer, Now: now}),
@@ -1098,11 +1115,12 @@ func (w *world) put(s principal.Snapshot) account {
 		w.t.Fatal(err)
 	}
 	from, _ := client.ParseAddress("192.0.2.7")
-	n, pair, err := w.issuer.Begin(p, session.Proven{session.Password}, client.Info{Address: from}, w.clock.now())
+	in, err := w.issuer.Admit(p, enough(p), grant.Purpose{From: client.Info{Address: from}}, w.clock.now())
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	up, _, err := w.issuer.StepUp(p.ID(), n.ID, session.Proven{session.Password}, w.clock.now())
+	n, pair := in.SignIn.Session, in.SignIn.Tokens
+	up, err := w.issuer.Admit(p, enough(p), grant.Purpose{StepUp: n.ID}, w.clock.now())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -1114,8 +1132,22 @@ func (w *world) put(s principal.Snapshot) account {
 	}
 	return account{
 		email: "grace@example.com", id: string(p.ID()), session: string(n.ID),
-		access: pair.Access.Reveal(), refresh: pair.Refresh.Reveal(), stepUp: up.Reveal(),
+		access: pair.Access.Reveal(), refresh: pair.Refresh.Reveal(), stepUp: up.StepUp.Text.Reveal(),
 	}
+}
+
+// enough is what gets p a session.
+func enough(p *principal.Principal) session.Proven {
+	proven := session.Proven{session.Password}
+	switch on := p.Factors(); {
+	case on.TOTP:
+		proven = proven.With(session.TOTP)
+	case on.Email:
+		proven = proven.With(session.Mail)
+	case on.Passkey:
+		proven = proven.With(session.Passkey)
+	}
+	return proven
 }
 
 func withoutPassword() principal.Snapshot {

@@ -25,6 +25,7 @@ import (
 	"gatehouse/domain/fault"
 	"gatehouse/domain/group"
 	"gatehouse/domain/limit"
+	"gatehouse/domain/onetime"
 	"gatehouse/domain/passkey"
 	"gatehouse/ports/inbound"
 	"gatehouse/ports/outbound"
@@ -32,6 +33,7 @@ import (
 
 // Deps are what the server is built from. All are required but Mailbox.
 type Deps struct {
+	CheckChallenge   inbound.UseCase[inbound.CheckChallenge, onetime.Item]
 	Authenticate     inbound.UseCase[inbound.Authenticate, inbound.Access]
 	Status           inbound.UseCase[inbound.Status, inbound.StatusReport]
 	PublicKeys       inbound.UseCase[inbound.PublicKeys, inbound.PublicKeySet]

@@ -6,10 +6,12 @@ import (
 
 	"gatehouse/adapters/http/api"
 	"gatehouse/domain/client"
+	"gatehouse/domain/factor"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/secret"
 	"gatehouse/domain/session"
+	"gatehouse/ports/inbound"
 )
 
 // speaker puts what several resources answer on the wire: tokens as cookies
@@ -34,11 +36,28 @@ func (s speaker) repeat(t secret.Text) *string {
 	return &text
 }
 
+// challenge sets the cookie of a challenge, and returns what a body says of it.
+func (s speaker) challenge(ctx context.Context, c *inbound.Challenge) (repeated *string, methods *[]api.SecondFactor, preferred *string) {
+	s.jar.set(sceneOf(ctx).answer, twoFactorCookie, c.Token, c.ExpiresAt, s.now())
+	names := methodsOf(c.Factors)
+	return s.repeat(c.Token), &names, orNull(string(c.Factors.Preferred))
+}
+
+func methodsOf(s factor.Set) []api.SecondFactor {
+	names := []api.SecondFactor{}
+	for _, m := range s.Methods() {
+		names = append(names, string(m))
+	}
+	return names
+}
+
 func principalOf(p *principal.Principal) api.PrincipalResponse {
 	return api.PrincipalResponse{
 		Id: string(p.ID()), Name: p.Name(), Email: orNull(p.Email().Typed()), EmailVerified: p.EmailVerified(),
 		IdentityProviders: p.IdentityProviders(), Roles: rolesOf(p.Roles()), Groups: p.Groups(), Disabled: p.IsDisabled(),
-		CreatedAt: api.Instant(p.CreatedAt()), LastActive: api.Instant(p.LastActive()),
+		TwoFactorAuthEnabled: p.Factors().Any(), PreferredTwoFactorMethod: orNull(string(p.Factors().Preferred)),
+		TwoFactorMethods: methodsOf(p.Factors()),
+		CreatedAt:        api.Instant(p.CreatedAt()), LastActive: api.Instant(p.LastActive()),
 	}
 }
 

@@ -253,7 +253,7 @@ func TestStepUpTokensAreJudgedAgainstTheAccessToken(t *testing.T) {
 			if err != nil || got.Caller.StepUp != tc.want {
 				t.Errorf("step-up = %v, %v, want %v", got.Caller.StepUp, err, tc.want)
 			}
-			report, err := access.StatusTeller{}.Do(t.Context(), inbound.Status{Access: got})
+			report, err := access.NewStatusTeller(w.store).Do(t.Context(), inbound.Status{Access: got})
 			if err != nil || report.StepUp != (tc.want == session.StepUpGranted) {
 				t.Errorf("status = %+v, %v", report, err)
 			}
@@ -426,7 +426,7 @@ func TestStatus(t *testing.T) {
 			if tc.fails != nil {
 				a.Self = func() (*principal.Principal, error) { return nil, tc.fails }
 			}
-			got, err := access.StatusTeller{}.Do(t.Context(), inbound.Status{Access: a})
+			got, err := access.NewStatusTeller(w.store).Do(t.Context(), inbound.Status{Access: a})
 			if !errors.Is(err, tc.fails) || !reflect.DeepEqual(got, tc.want) {
 				t.Errorf("Do = %+v, %v, want %+v", got, err, tc.want)
 			}

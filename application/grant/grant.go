@@ -1,6 +1,7 @@
 // Package grant is the one place where tokens are minted. It derives every
 // claim from a principal and a session (contract §5.1), so no use case can say
-// more than was proven. Who may have a session, and storing it, is theirs.
+// more than was proven, and [Issuer.Admit] alone decides whether that is enough.
+// Who may have a session at all, and storing it, is theirs.
 package grant
 
 import (
@@ -31,14 +32,6 @@ type Issuer struct{ d Deps }
 // New returns an Issuer.
 func New(d Deps) *Issuer { return &Issuer{d} }
 
-// Begin returns a new session of p, who has just proven these factors, and its
-// first tokens.
-func (i *Issuer) Begin(p *principal.Principal, proven session.Proven, from client.Info, now time.Time) (session.Session, session.Pair, error) {
-	s := i.d.Session.Start(session.ID(i.d.NewID()), p, proven, from, i.d.NewID(), now)
-	pair, err := i.pair(p, s, now)
-	return s, pair, err
-}
-
 // Rotate returns the exchange of the current refresh token of s, which belongs
 // to p, for the next one. Roles, groups and generation are those of p; what
 // was proven, and when, stays what it was at the sign-in (faults F78).
@@ -48,17 +41,6 @@ func (i *Issuer) Rotate(s session.Session, p *principal.Principal, from client.I
 	var err error
 	r.Pair, err = i.pair(p, s, now)
 	return r, err
-}
-
-// StepUp returns a step-up token for a session, and its end. It says what has
-// been proven just now, whatever the session began with.
-func (i *Issuer) StepUp(of principal.ID, in session.ID, proven session.Proven, now time.Time) (secret.Text, time.Time, error) {
-	end := seconds(now.Add(i.d.Token.StepUp))
-	t, err := i.mint(token.StepUp, token.Claims{
-		ID: i.d.NewID(), Subject: of, Session: in,
-		IssuedAt: seconds(now), ExpiresAt: end, AMR: proven.AMR(),
-	})
-	return t, end, err
 }
 
 // Session returns a token that carries a device and a language to where a

@@ -13,6 +13,7 @@ import (
 	"gatehouse/application/grant/granttest"
 	"gatehouse/domain/client"
 	"gatehouse/domain/email"
+	"gatehouse/domain/factor"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
@@ -33,7 +34,7 @@ func issuer(tokens *granttest.Tokens) *grant.Issuer {
 	return grant.New(grant.Deps{
 		Minter:  tokens,
 		Session: session.Lifetimes{Refresh: 90 * day, GuestRefresh: 30 * day, Max: 180 * day, ReuseGrace: 10 * time.Second},
-		Token:   token.Lifetimes{Access: 15 * time.Minute, StepUp: 10 * time.Minute, Session: 15 * time.Minute},
+		Token:   token.Lifetimes{Access: 15 * time.Minute, StepUp: 10 * time.Minute, Session: 15 * time.Minute, Challenge: 10 * time.Minute},
 		NewID:   func() string { ids++; return fmt.Sprintf("id-%d", ids) },
 	})
 }
@@ -64,7 +65,16 @@ func read(t *testing.T, s secret.Text, k token.Kind) token.Claims {
 	return c
 }
 
-func TestBeginSaysWhatWasProven(t *testing.T) {
+// begin admits p, who has proven all that is asked of them.
+func begin(t interface{ Fatalf(string, ...any) }, i *grant.Issuer, p *principal.Principal, proven session.Proven, from client.Info) (session.Session, session.Pair) {
+	a, err := i.Admit(p, proven, grant.Purpose{From: from}, noon)
+	if err != nil || a.SignIn == nil || a.StepUp != nil || a.Challenge != nil {
+		t.Fatalf("Admit = %+v, %v", a, err)
+	}
+	return a.SignIn.Session, a.SignIn.Tokens
+}
+
+func TestASignInSaysWhatWasProven(t *testing.T) {
 	guest := principal.NewGuest("gus", "Gus", noon)
 	admin := ada(t, func(s *principal.Snapshot) { s.Admin, s.Groups = true, nil })
 	for name, tc := range map[string]struct {
@@ -76,18 +86,14 @@ func TestBeginSaysWhatWasProven(t *testing.T) {
 		gen         int
 		lasts       time.Duration
 	}{
-		"a user":         {ada(t, nil), session.Proven{session.Password}, []string{"USER"}, []string{"a", "b"}, []string{"pwd"}, "aal1", 7, 90 * day},
-		"an admin":       {admin, session.Proven{session.Password}, []string{"USER", "ADMIN"}, []string{}, []string{"pwd"}, "aal1", 7, 90 * day},
-		"two factors":    {ada(t, nil), session.Proven{session.Password, "otp"}, []string{"USER"}, []string{"a", "b"}, []string{"pwd", "otp", "mfa"}, "aal2", 7, 90 * day},
-		"a guest":        {guest, session.Proven{session.AsGuest}, []string{"GUEST"}, []string{}, []string{"guest"}, "aal0", 0, 30 * day},
-		"nothing at all": {ada(t, nil), nil, []string{"USER"}, []string{"a", "b"}, []string{}, "aal0", 7, 90 * day},
+		"a user":      {ada(t, nil), session.Proven{session.Password}, []string{"USER"}, []string{"a", "b"}, []string{"pwd"}, "aal1", 7, 90 * day},
+		"an admin":    {admin, session.Proven{session.Password}, []string{"USER", "ADMIN"}, []string{}, []string{"pwd"}, "aal1", 7, 90 * day},
+		"two factors": {ada(t, nil), session.Proven{session.Password, "otp"}, []string{"USER"}, []string{"a", "b"}, []string{"pwd", "otp", "mfa"}, "aal2", 7, 90 * day},
+		"a guest":     {guest, session.Proven{session.AsGuest}, []string{"GUEST"}, []string{}, []string{"guest"}, "aal0", 0, 30 * day},
 	} {
 		t.Run(name, func(t *testing.T) {
 			from := client.Info{Device: client.Device{Browser: "Firefox"}}
-			s, pair, err := issuer(&granttest.Tokens{}).Begin(tc.p, tc.proven, from, noon)
-			if err != nil {
-				t.Fatal(err)
-			}
+			s, pair := begin(t, issuer(&granttest.Tokens{}), tc.p, tc.proven, from)
 			at, rt := read(t, pair.Access, token.Access), read(t, pair.Refresh, token.Refresh)
 			wantAccess := token.Claims{
 				ID: at.ID, Subject: tc.p.ID(), Session: s.ID, IssuedAt: sec, ExpiresAt: sec.Add(15 * time.Minute),
@@ -115,10 +121,7 @@ func TestBeginSaysWhatWasProven(t *testing.T) {
 
 func TestRotateRereadsRightsAndNothingElse(t *testing.T) {
 	i := issuer(&granttest.Tokens{})
-	s, _, err := i.Begin(ada(t, nil), session.Proven{session.Password}, client.Info{}, noon)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, _ := begin(t, i, ada(t, nil), session.Proven{session.Password}, client.Info{})
 	promoted := ada(t, func(s *principal.Snapshot) { s.Admin, s.Groups, s.TokenGen = true, []string{"c"}, 8 })
 	later := noon.Add(time.Hour)
 	r, err := i.Rotate(s, promoted, client.Info{}, later)
@@ -143,13 +146,13 @@ func TestRotateRereadsRightsAndNothingElse(t *testing.T) {
 }
 
 func TestStepUpSaysWhatWasProvenJustNow(t *testing.T) {
-	got, end, err := issuer(&granttest.Tokens{}).StepUp("ada", "s1", session.Proven{session.Password}, noon)
-	if err != nil {
-		t.Fatal(err)
+	a, err := issuer(&granttest.Tokens{}).Admit(ada(t, nil), session.Proven{session.Password}, grant.Purpose{StepUp: "s1"}, noon)
+	if err != nil || a.SignIn != nil || a.Challenge != nil {
+		t.Fatalf("%+v, %v", a, err)
 	}
 	want := token.Claims{ID: "id-1", Subject: "ada", Session: "s1", IssuedAt: sec, ExpiresAt: sec.Add(10 * time.Minute), AMR: []string{"pwd"}}
-	if c := read(t, got, token.StepUp); !reflect.DeepEqual(c, want) || end != want.ExpiresAt {
-		t.Errorf("step-up token until %v\n got %+v\nwant %+v", end, c, want)
+	if c := read(t, a.StepUp.Text, token.StepUp); !reflect.DeepEqual(c, want) || a.StepUp.ExpiresAt != want.ExpiresAt {
+		t.Errorf("step-up token until %v\n got %+v\nwant %+v", a.StepUp.ExpiresAt, c, want)
 	}
 }
 
@@ -167,20 +170,23 @@ func TestASessionTokenIsNobodys(t *testing.T) {
 func TestWhatCannotBeMintedIsNotGranted(t *testing.T) {
 	for _, k := range []token.Kind{token.Access, token.Refresh} {
 		i := issuer(&granttest.Tokens{Fails: k})
-		_, pair, err := i.Begin(ada(t, nil), session.Proven{session.Password}, client.Info{}, noon)
-		if fault.CodeOf(err) != fault.TokenCreationFailure || !pair.Access.Missing() {
-			t.Errorf("Begin without %s = %v, access token missing %v", k, err, pair.Access.Missing())
+		a, err := i.Admit(ada(t, nil), session.Proven{session.Password}, grant.Purpose{}, noon)
+		if fault.CodeOf(err) != fault.TokenCreationFailure || a != (grant.Admission{}) {
+			t.Errorf("sign-in without %s = %+v, %v", k, a, err)
 		}
 		r, err := i.Rotate(session.Session{}, ada(t, nil), client.Info{}, noon)
 		if fault.CodeOf(err) != fault.TokenCreationFailure || !r.Pair.Access.Missing() {
 			t.Errorf("Rotate without %s = %v, access token missing %v", k, err, r.Pair.Access.Missing())
 		}
 	}
-	i := issuer(&granttest.Tokens{Fails: token.StepUp})
-	if _, _, err := i.StepUp("ada", "s1", nil, noon); fault.CodeOf(err) != fault.TokenCreationFailure {
-		t.Errorf("StepUp = %v", err)
+	protected := ada(t, func(s *principal.Snapshot) { s.Factors = factor.Set{}.With(factor.TOTP) })
+	for k, p := range map[token.Kind]*principal.Principal{token.StepUp: ada(t, nil), token.TwoFactor: protected} {
+		a, err := issuer(&granttest.Tokens{Fails: k}).Admit(p, session.Proven{session.Password}, grant.Purpose{StepUp: "s1"}, noon)
+		if fault.CodeOf(err) != fault.TokenCreationFailure || a != (grant.Admission{}) {
+			t.Errorf("step-up without %s = %+v, %v", k, a, err)
+		}
 	}
-	i = issuer(&granttest.Tokens{Fails: token.Session})
+	i := issuer(&granttest.Tokens{Fails: token.Session})
 	if _, _, err := i.Session(client.Device{}, "en", noon); fault.CodeOf(err) != fault.TokenCreationFailure {
 		t.Errorf("Session = %v", err)
 	}
@@ -193,10 +199,7 @@ func TestNoTokenOutlivesItsSession(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		i := issuer(&granttest.Tokens{})
 		now := noon
-		s, _, err := i.Begin(p, session.Proven{session.Password}, client.Info{}, now)
-		if err != nil {
-			t.Fatal(err)
-		}
+		s, _ := begin(t, i, p, session.Proven{session.Password}, client.Info{})
 		for n := range rapid.IntRange(0, 6).Draw(t, "refreshes") {
 			now = now.Add(time.Duration(rapid.Int64Range(0, int64(80*day)).Draw(t, fmt.Sprint("pause ", n))))
 			if !s.Live(now) {

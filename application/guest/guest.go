@@ -42,7 +42,7 @@ func (c *Creator) Do(ctx context.Context, cmd inbound.CreateGuest) (inbound.Sign
 	now, from := c.d.Now(), cmd.From
 	from.Location = c.d.Locate(from.Address)
 	p := principal.NewGuest(principal.ID(c.d.NewID()), name, now)
-	s, pair, err := c.d.Issuer.Begin(p, session.Proven{session.AsGuest}, from, now)
+	in, err := c.d.Issuer.Admit(p, session.Proven{session.AsGuest}, grant.Purpose{From: from}, now)
 	if err != nil {
 		return inbound.SignedIn{}, err
 	}
@@ -50,7 +50,7 @@ func (c *Creator) Do(ctx context.Context, cmd inbound.CreateGuest) (inbound.Sign
 		if err := st.Principals.Add(ctx, p); err != nil {
 			return fmt.Errorf("add guest: %w", err)
 		}
-		if err := st.Sessions.Add(ctx, s); err != nil {
+		if err := st.Sessions.Add(ctx, in.SignIn.Session); err != nil {
 			return fmt.Errorf("add session: %w", err)
 		}
 		return nil
@@ -58,5 +58,5 @@ func (c *Creator) Do(ctx context.Context, cmd inbound.CreateGuest) (inbound.Sign
 	if err != nil {
 		return inbound.SignedIn{}, err
 	}
-	return inbound.SignedIn{Principal: p, SessionID: s.ID, Tokens: pair, Location: from.Location}, nil
+	return inbound.SignedIn{Principal: p, SessionID: in.SignIn.Session.ID, Tokens: in.SignIn.Tokens, Location: from.Location}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"gatehouse/application/account"
 	"gatehouse/application/attempt"
 	"gatehouse/domain/client"
 	"gatehouse/domain/onetime"
@@ -100,13 +101,13 @@ func sameAddress(a, b *principal.Principal) bool {
 	return a.Email().Normal() == b.Email().Normal()
 }
 
-// renew gives who the renewed hash, if there is one.
-func (p proof) renew(who *principal.Principal) (changed bool) {
+// save stores the renewed hash, if there is one.
+func (p proof) save(ctx context.Context, s outbound.Stores, who *principal.Principal) error {
 	if p.renewed.IsZero() {
-		return false
+		return nil
 	}
 	who.RenewHash(p.renewed)
-	return true
+	return account.Save(ctx, s, who)
 }
 
 // failed takes back the count of a right password that achieved nothing

@@ -11,7 +11,6 @@ import (
 	"gatehouse/application/attempt"
 	"gatehouse/application/grant"
 	"gatehouse/domain/audit"
-	"gatehouse/domain/client"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/notice"
 	"gatehouse/domain/principal"
@@ -26,9 +25,7 @@ var _ inbound.UseCase[inbound.SignIn, inbound.SignedIn] = (*SignerIn)(nil)
 type SignerInDeps struct {
 	Work     outbound.UnitOfWork
 	Attempts *attempt.Taker
-	Issuer   *grant.Issuer
-	Locate   Locate
-	Alerts   Alerts
+	Entrance *Entrance
 	MailOn   bool
 	NewID    func() string
 	Now      func() time.Time
@@ -130,25 +127,24 @@ func (s *SignerIn) leaked(ctx context.Context, cmd inbound.SignIn, of *principal
 // (contract §5.8), unless the password was changed while it was judged. What
 // else has changed since asks for other tokens, not for another judgement.
 func (s *SignerIn) begin(ctx context.Context, stores outbound.Stores, cmd inbound.SignIn, right proof) (inbound.SignedIn, error) {
-	now, from, p := s.d.Now(), located(cmd.From, s.d.Locate), right.of
+	now, from, p, e := s.d.Now(), located(cmd.From, s.d.Entrance.d.Locate), right.of, s.d.Entrance
 	for range rounds {
 		if p.IsDisabled() {
 			return inbound.SignedIn{}, fault.New(fault.UserDisabled)
 		}
-		n, tokens, err := s.d.Issuer.Begin(p, session.Proven{session.Password}, from, now)
-		if err != nil {
+		a, err := e.d.Issuer.Admit(p, session.Proven{session.Password}, grant.Purpose{From: from}, now)
+		switch {
+		case err != nil:
 			return inbound.SignedIn{}, err
+		case a.Challenge != nil:
+			return s.challenge(ctx, cmd, right, a.Challenge)
 		}
-		got, err := stores.Entry.SignIn(ctx, outbound.SignIn{
-			Judged: p, Renewed: right.renewed, Session: n, Reset: s.d.Attempts.Resets(right.subject),
-			Device: device(from), Since: now.Add(-client.Remembered), Alert: s.alert(p, from, cmd.Locale, now),
-		})
+		got, err := stores.Entry.SignIn(ctx, e.arrival(p, a.SignIn.Session, right.renewed, right.subject, cmd.Locale))
 		switch {
 		case err != nil:
 			return inbound.SignedIn{}, fmt.Errorf("sign in: %w", err)
 		case got.Done:
-			p.MarkActive(now)
-			return inbound.SignedIn{Principal: p, SessionID: n.ID, Tokens: tokens, Location: from.Location}, nil
+			return signedIn(p, a.SignIn), nil
 		}
 		if p, err = right.stands(ctx, stores); err != nil {
 			return inbound.SignedIn{}, err
@@ -157,17 +153,26 @@ func (s *SignerIn) begin(ctx context.Context, stores outbound.Stores, cmd inboun
 	return inbound.SignedIn{}, errOvertaken
 }
 
-// alert is the mail to p about a device that is unseen, if it is to be sent.
-func (s *SignerIn) alert(p *principal.Principal, from client.Info, locale string, now time.Time) *notice.Notice {
-	if !s.d.Alerts.Login || !s.d.MailOn {
-		return nil
-	}
-	n := notice.To(p, notice.LoginAlert, s.d.NewID(), locale, now).CausedBy(from)
-	return &n
-}
-
-// device names what a sign-in came from, as far as alerts tell devices apart.
-// No label can hold the separator, which is a control character.
-func device(from client.Info) string {
-	return strings.Join([]string{from.Device.Browser, from.Device.OS, from.Address.Neighbourhood()}, "\x00")
+// challenge stores a challenge unless the password, or which factors are on, was
+// changed while the password was judged. That it was right resets nothing, or
+// codes could be guessed between two of them (faults F14).
+func (s *SignerIn) challenge(ctx context.Context, cmd inbound.SignIn, right proof, c *grant.Challenge) (in inbound.SignedIn, err error) {
+	err = s.d.Work.Within(ctx, func(ctx context.Context, st outbound.Stores) error {
+		p, err := right.stands(ctx, st)
+		switch {
+		case err != nil:
+			return err
+		case p.IsDisabled():
+			return fault.New(fault.UserDisabled)
+		}
+		if err := right.save(ctx, st, p); err != nil {
+			return err
+		}
+		if err := s.d.Attempts.ForgiveIn(ctx, st, right.subject); err != nil {
+			return err
+		}
+		in.Challenge, err = s.d.Entrance.challenge(ctx, st, p, c, cmd.Context)
+		return err
+	})
+	return in, err
 }

@@ -8,7 +8,6 @@ import (
 
 	"gatehouse/application/account"
 	"gatehouse/application/attempt"
-	"gatehouse/application/grant"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/session"
@@ -22,7 +21,7 @@ var _ inbound.UseCase[inbound.StepUp, inbound.SteppedUp] = (*StepperUp)(nil)
 type StepperUpDeps struct {
 	Work        outbound.UnitOfWork
 	Attempts    *attempt.Taker
-	Issuer      *grant.Issuer
+	Entrance    *Entrance
 	GuestWindow time.Duration // guests are believed so long after their creation
 	Now         func() time.Time
 }
@@ -44,7 +43,7 @@ func (s *StepperUp) try(ctx context.Context, cmd inbound.StepUp) (inbound.Steppe
 		return inbound.SteppedUp{}, err
 	}
 	if who.of.IsGuest() {
-		return s.grant(cmd.Caller, session.AsGuest, s.d.Now())
+		return s.trust(ctx, cmd, who.of)
 	}
 	right, err := prove(ctx, s.d.Attempts, cmd.Password, who)
 	if err != nil {
@@ -55,6 +54,11 @@ func (s *StepperUp) try(ctx context.Context, cmd inbound.StepUp) (inbound.Steppe
 		return inbound.SteppedUp{}, right.failed(ctx, s.d.Attempts, err)
 	}
 	return up, nil
+}
+
+// trust believes a guest, who has nothing to prove.
+func (s *StepperUp) trust(ctx context.Context, cmd inbound.StepUp, guest *principal.Principal) (inbound.SteppedUp, error) {
+	return s.d.Entrance.StepUp(ctx, s.d.Work.Single(), guest, session.Proven{session.AsGuest}, cmd.Context)
 }
 
 // mayTry refuses whatever needs no look at the password, in the order of the
@@ -117,24 +121,14 @@ func (s *StepperUp) believe(ctx context.Context, cmd inbound.StepUp, right proof
 		if err := stillIn(ctx, st, cmd.Caller, now); err != nil {
 			return err
 		}
-		if right.renew(p) {
-			if err := account.Save(ctx, st, p); err != nil {
-				return err
-			}
-		}
-		if err := s.d.Attempts.Reset(ctx, st, right.subject); err != nil {
+		if err := right.save(ctx, st, p); err != nil {
 			return err
 		}
-		up, err = s.grant(cmd.Caller, session.Password, now)
+		up, err = s.d.Entrance.StepUp(ctx, st, p, session.Proven{session.Password}, cmd.Context)
+		if err == nil && up.Challenge != nil {
+			err = s.d.Attempts.ForgiveIn(ctx, st, right.subject)
+		}
 		return err
 	})
 	return up, err
-}
-
-func (s *StepperUp) grant(to session.Caller, proven session.Factor, now time.Time) (inbound.SteppedUp, error) {
-	t, end, err := s.d.Issuer.StepUp(to.PrincipalID, to.SessionID, session.Proven{proven}, now)
-	if err != nil {
-		return inbound.SteppedUp{}, err
-	}
-	return inbound.SteppedUp{Token: t, ExpiresAt: end}, nil
 }

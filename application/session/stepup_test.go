@@ -16,7 +16,6 @@ import (
 	"gatehouse/domain/session"
 	"gatehouse/domain/token"
 	"gatehouse/ports/inbound"
-	"gatehouse/ports/outbound"
 )
 
 func stepUp(of principal.ID, in session.ID, pw string) inbound.StepUp {
@@ -110,12 +109,7 @@ func (w *world) checkSteppedUp(t *testing.T, got inbound.SteppedUp, of principal
 
 func TestUsersWithoutPasswordStepUpElsewhere(t *testing.T) {
 	w := newWorld(t)
-	s, _, err := w.issuer().Begin(w.load(t, "fay"), session.Proven{"fed"}, from(home), w.now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.within(t, func(ctx context.Context, st outbound.Stores) error { return st.Sessions.Add(ctx, s) })
-	cmd := stepUp("fay", s.ID, right)
+	cmd := stepUp("fay", w.admit(t, w.load(t, "fay"), session.Provider).SessionID, right)
 	cmd.Password = password.Plain{}
 	if _, err := w.stepperUp().Do(t.Context(), cmd); fault.CodeOf(err) != fault.NoPasswordProvider {
 		t.Errorf("Do = %v", err)

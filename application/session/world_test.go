@@ -18,9 +18,11 @@ import (
 	"gatehouse/application/attempt"
 	"gatehouse/application/grant"
 	"gatehouse/application/grant/granttest"
+	"gatehouse/application/mailcode"
 	app "gatehouse/application/session"
 	"gatehouse/domain/client"
 	"gatehouse/domain/email"
+	"gatehouse/domain/factor"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/notice"
 	"gatehouse/domain/onetime"
@@ -80,7 +82,9 @@ func (h *visible) Hash(p password.Plain) (password.Hash, error) {
 	return password.NewHash(h.current() + ":" + p.Reveal()), nil
 }
 
-func (h *visible) HashLike(p password.Plain, _ password.Hash) (password.Hash, error) { return h.Hash(p) }
+func (h *visible) HashLike(p password.Plain, _ password.Hash) (password.Hash, error) {
+	return h.Hash(p)
+}
 
 func (h *visible) Matches(p password.Plain, of password.Hash) (ok, outdated bool, err error) {
 	h.hashes.Add(1)
@@ -254,7 +258,7 @@ func (w *world) clock() time.Time { return w.now }
 func (w *world) issuer() *grant.Issuer {
 	return grant.New(grant.Deps{
 		Minter: w.tokens, Session: w.lifetimes, NewID: w.id,
-		Token: token.Lifetimes{Access: 15 * time.Minute, StepUp: 10 * time.Minute},
+		Token: token.Lifetimes{Access: 15 * time.Minute, StepUp: 10 * time.Minute, Challenge: 10 * time.Minute},
 	})
 }
 
@@ -271,8 +275,23 @@ func locate(a client.Address) *client.Location {
 
 func (w *world) signerIn() *app.SignerIn {
 	return app.NewSignerIn(app.SignerInDeps{
-		Work: w.work, Attempts: w.taker(), Issuer: w.issuer(), Locate: locate,
-		Alerts: w.alerts, MailOn: w.mailOn, NewID: w.id, Now: w.clock, InfoCooldown: time.Hour,
+		Work: w.work, Attempts: w.taker(), Entrance: w.entrance(), MailOn: w.mailOn, NewID: w.id, Now: w.clock, InfoCooldown: time.Hour,
+	})
+}
+
+func (w *world) entrance() *app.Entrance {
+	return app.NewEntrance(app.EntranceDeps{
+		Attempts: w.taker(), Issuer: w.issuer(), Codes: w.codes(), Locate: locate, Alerts: w.alerts, MailOn: w.mailOn, NewID: w.id, Now: w.clock,
+	})
+}
+
+// mailed is every code that is mailed.
+const mailed = "424242"
+
+func (w *world) codes() *mailcode.Sender {
+	return mailcode.New(mailcode.Deps{
+		Work: w.work, MailOn: w.mailOn, Cooldown: time.Minute, TTL: 10 * time.Minute, NewID: w.id, Now: w.clock,
+		NewCode: func() factor.Code { return factor.Code{Text: secret.New(mailed)} },
 	})
 }
 
@@ -285,7 +304,7 @@ func (w *world) refresher() *app.Refresher {
 
 func (w *world) stepperUp() *app.StepperUp {
 	return app.NewStepperUp(app.StepperUpDeps{
-		Work: w.work, Attempts: w.taker(), Issuer: w.issuer(), GuestWindow: 10 * time.Minute, Now: w.clock,
+		Work: w.work, Attempts: w.taker(), Entrance: w.entrance(), GuestWindow: 10 * time.Minute, Now: w.clock,
 	})
 }
 
@@ -334,12 +353,19 @@ func (w *world) enterGuest(t fataler) inbound.SignedIn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, pair, err := w.issuer().Begin(p, session.Proven{session.AsGuest}, from(home), w.now)
+	return w.admit(t, p, session.AsGuest)
+}
+
+// admit gives p a session for a factor.
+func (w *world) admit(t fataler, p *principal.Principal, f session.Factor) inbound.SignedIn {
+	t.Helper()
+	in, err := w.issuer().Admit(p, session.Proven{f}, grant.Purpose{From: from(home)}, w.now)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := in.SignIn.Session
 	w.within(t, func(ctx context.Context, st outbound.Stores) error { return st.Sessions.Add(ctx, s) })
-	return inbound.SignedIn{Principal: p, SessionID: s.ID, Tokens: pair}
+	return inbound.SignedIn{Principal: p, SessionID: s.ID, Tokens: in.SignIn.Tokens}
 }
 
 func (w *world) refresh(ctx context.Context, t secret.Text) (inbound.SignedIn, error) {

@@ -110,7 +110,7 @@ func (s settings) tokenRules() []rule {
 	}
 	for key, d := range map[string]time.Duration{
 		"tokens.access_ttl": t.AccessTTL, "tokens.refresh_ttl": t.RefreshTTL, "tokens.session_max_age": t.SessionMaxAge,
-		"tokens.step_up_ttl": t.StepUpTTL, "tokens.session_token_ttl": t.SessionTokenTTL,
+		"tokens.step_up_ttl": t.StepUpTTL, "tokens.challenge_ttl": t.ChallengeTTL, "two_factor.email_code_ttl": s.TwoFactor.EmailCodeTTL, "tokens.session_token_ttl": t.SessionTokenTTL,
 		"tokens.verification_ttl": t.VerificationTTL, "tokens.reset_ttl": t.ResetTTL,
 		"guests.idle_ttl": s.Guests.IdleTTL,
 	} {

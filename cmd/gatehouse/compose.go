@@ -34,6 +34,7 @@ import (
 	appgroup "gatehouse/application/group"
 	appguest "gatehouse/application/guest"
 	appkeys "gatehouse/application/keys"
+	appmailcode "gatehouse/application/mailcode"
 	appoperations "gatehouse/application/operations"
 	appoutbox "gatehouse/application/outbox"
 	apppasskey "gatehouse/application/passkey"
@@ -243,7 +244,7 @@ func newParts(f *foundation, base string, work outbound.UnitOfWork, h outbound.H
 		Session: session.Lifetimes{
 			Refresh: t.RefreshTTL, GuestRefresh: f.cfg.Guests.IdleTTL, Max: t.SessionMaxAge, ReuseGrace: t.RefreshReuseGrace,
 		},
-		Token: token.Lifetimes{Access: t.AccessTTL, StepUp: t.StepUpTTL, Session: t.SessionTokenTTL},
+		Token: token.Lifetimes{Access: t.AccessTTL, StepUp: t.StepUpTTL, Session: t.SessionTokenTTL, Challenge: t.ChallengeTTL},
 		NewID: newID,
 	})
 	p.attempts = appattempt.New(appattempt.Deps{
@@ -322,13 +323,20 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 			Work: p.work, Authenticators: authenticators, Revocations: revocations, AlertAdded: mailOn && cfg.Alerts.TwoFactorAdded,
 			AlertRemoved: mailOn && cfg.Alerts.TwoFactorRemoved, Mandatory: cfg.TwoFactor.Required, Now: now, NewID: newID,
 		}
+		codes = appmailcode.New(appmailcode.Deps{
+			Work: p.work, MailOn: mailOn, Cooldown: cfg.Mail.Cooldown, TTL: cfg.TwoFactor.EmailCodeTTL, NewCode: newCode, NewID: newID, Now: now,
+		})
+		entrance = appsession.NewEntrance(appsession.EntranceDeps{
+			Attempts: p.attempts, Issuer: p.issuer, Codes: codes, Locate: s.atlas.Locate, Alerts: alerts, MailOn: mailOn, NewID: newID, Now: now,
+		})
 	)
 	return httpadapter.Deps{
 		Authenticate: query(a, appaccess.NewAuthenticator(appaccess.AuthenticatorDeps{
 			Work: p.work, Marks: s.shared.marks, Verifier: p.tokens, Now: now,
 		})),
-		Status:     query(a, inbound.UseCase[inbound.Status, inbound.StatusReport](appaccess.StatusTeller{})),
-		PublicKeys: query(a, appaccess.NewKeyPublisher(appaccess.KeyPublisherDeps{Keys: p.tokens})),
+		CheckChallenge: query(a, appaccess.NewChallengeChecker(appaccess.ChallengeCheckerDeps{Work: p.work, Verifier: p.tokens, Now: now})),
+		Status:         query(a, appaccess.NewStatusTeller(p.work)),
+		PublicKeys:     query(a, appaccess.NewKeyPublisher(appaccess.KeyPublisherDeps{Keys: p.tokens})),
 		Register: command(a, appregistration.NewRegistrar(appregistration.RegistrarDeps{
 			Work: p.work, Hasher: p.hasher, Policy: cfg.passwordPolicy(), Leaks: leaks, Mail: mail, Now: now, NewID: newID, NewSecret: newSecret,
 		})),
@@ -348,7 +356,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 			Alert: mailOn && cfg.Alerts.PasswordChanged, Now: now, NewID: newID,
 		})),
 		SignIn: command(a, appsession.NewSignerIn(appsession.SignerInDeps{
-			Work: p.work, Attempts: p.attempts, Issuer: p.issuer, Locate: s.atlas.Locate, Alerts: alerts, MailOn: mailOn, NewID: newID, Now: now,
+			Work: p.work, Attempts: p.attempts, Entrance: entrance, MailOn: mailOn, NewID: newID, Now: now,
 			InfoCooldown: cfg.Mail.InfoCooldown, OnLeak: s.onLeak(leaks, a),
 		})),
 		SignOut: command(a, appsession.NewSignerOut(appsession.SignerOutDeps{
@@ -360,7 +368,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 			Locate: s.atlas.Locate, Alerts: alerts, MailOn: mailOn, NewID: newID, Now: now,
 		})),
 		StepUp: command(a, appsession.NewStepperUp(appsession.StepperUpDeps{
-			Work: p.work, Attempts: p.attempts, Issuer: p.issuer, GuestWindow: cfg.Guests.StepUpWindow, Now: now,
+			Work: p.work, Attempts: p.attempts, Entrance: entrance, GuestWindow: cfg.Guests.StepUpWindow, Now: now,
 		})),
 		ListSessions:   query(a, appsession.NewLister(appsession.ListerDeps{Work: p.work, Now: now})),
 		SessionToken:   query(a, appsession.NewTokenCreator(appsession.TokenCreatorDeps{Issuer: p.issuer, Now: now})),

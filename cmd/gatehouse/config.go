@@ -96,6 +96,7 @@ type tokensConfig struct {
 	SessionMaxAge     time.Duration `koanf:"session_max_age"`
 	RefreshReuseGrace time.Duration `koanf:"refresh_reuse_grace"`
 	StepUpTTL         time.Duration `koanf:"step_up_ttl"`
+	ChallengeTTL      time.Duration `koanf:"challenge_ttl"`
 	SessionTokenTTL   time.Duration `koanf:"session_token_ttl"`
 	VerificationTTL   time.Duration `koanf:"verification_ttl"`
 	ResetTTL          time.Duration `koanf:"reset_ttl"`
@@ -122,7 +123,8 @@ type passwordConfig struct {
 }
 
 type twoFactorConfig struct {
-	Required bool `koanf:"required"`
+	Required     bool          `koanf:"required"`
+	EmailCodeTTL time.Duration `koanf:"email_code_ttl"`
 }
 
 type passkeysConfig struct {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	transitadapter "gatehouse/adapters/transit"
 	vaultadapter "gatehouse/adapters/vault"
 	appkeys "gatehouse/application/keys"
+	"gatehouse/domain/factor"
 	"gatehouse/domain/key"
 	"gatehouse/domain/secret"
 	"gatehouse/ports/outbound"
@@ -36,6 +38,12 @@ func newSecret() secret.Text {
 	var b [32]byte
 	_, _ = rand.Read(b[:]) // it never fails
 	return secret.New(base64.RawURLEncoding.EncodeToString(b[:]))
+}
+
+// newCode returns a code to be mailed.
+func newCode() factor.Code {
+	n, _ := rand.Int(rand.Reader, big.NewInt(1_000_000)) // it never fails
+	return factor.Code{Text: secret.New(factor.PadCode(n.String()))}
 }
 
 // foundation is what serving and operating both stand on.

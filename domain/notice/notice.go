@@ -52,7 +52,19 @@ func ToStranger(address email.Address, kind Kind, id, locale string, now time.Ti
 // Linking returns a copy that carries the token of a link which is good for
 // ttl; the mail is worthless once the link is.
 func (n Notice) Linking(t secret.Text, ttl time.Duration) Notice {
-	n.Token, n.Valid = t, ttl
+	n.Token = t
+	return n.validFor(ttl)
+}
+
+// Carrying returns a copy that carries a code which is good for ttl; the mail is
+// worthless once the code is.
+func (n Notice) Carrying(code secret.Text, ttl time.Duration) Notice {
+	n.Code = code
+	return n.validFor(ttl)
+}
+
+func (n Notice) validFor(ttl time.Duration) Notice {
+	n.Valid = ttl
 	if end := n.CreatedAt.Add(ttl); end.Before(n.ExpiresAt) {
 		n.ExpiresAt = end
 	}

@@ -1,6 +1,8 @@
 package inbound
 
 import (
+	"gatehouse/domain/factor"
+	"gatehouse/domain/onetime"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/secret"
 	"gatehouse/domain/session"
@@ -37,9 +39,12 @@ type PublicKeys struct{}
 type PublicKeySet []token.PublicKey
 
 // Status asks what the tokens of a request are worth (contract A6), which the
-// access check has found out: tokens that are not good counted as absent
-// there, so that Access may be nobody's.
-type Status struct{ Access Access }
+// checks of tokens have found out: tokens that are not good counted as absent
+// there, so that Access may be nobody's, and Challenge nil.
+type Status struct {
+	Access    Access
+	Challenge *onetime.Item
+}
 
 // StatusReport is the answer to [Status].
 type StatusReport struct {
@@ -47,4 +52,6 @@ type StatusReport struct {
 	StepUp        bool       // and the step-up token belongs to the session
 	EmailVerified *bool      // nil for guests and for nobody
 	SessionID     session.ID // "" for nobody
+	Challenged    bool       // there is a good challenge
+	Factors       factor.Set // of whom the tokens are about
 }

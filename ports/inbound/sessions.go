@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"gatehouse/domain/client"
+	"gatehouse/domain/factor"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/secret"
@@ -14,6 +15,9 @@ import (
 // and the count committed, before it is judged; what an unknown address, a
 // wrong password and an account without password cost and answer is the same.
 //
+// With a second factor on, the answer is a challenge: a code is mailed to who
+// prefers that, unless the cooldown runs.
+//
 // It is refused with TOO_MANY_ATTEMPTS, INVALID_CREDENTIALS, USER_DISABLED
 // (after right credentials only), HASH_FAILURE, INVALID_PRINCIPAL_DOCUMENT or
 // TOKEN_CREATION_FAILURE.
@@ -23,20 +27,34 @@ type SignIn struct {
 	Password password.Plain
 }
 
-// SignedIn is a session that has just begun, or goes on with new tokens.
+// SignedIn is a session that has just begun, or goes on with new tokens; or,
+// where a sign-in asks for a second factor, a challenge and nothing else.
 type SignedIn struct {
 	Principal *principal.Principal
 	SessionID session.ID
 	Tokens    session.Pair
 	Location  *client.Location
+	Challenge *Challenge
 }
 
-// Whom says whose session it is, "" and "" when there is none.
+// Whom says whose session or challenge it is, "" when it is nobody's, and which
+// session, "" when there is none.
 func (s SignedIn) Whom() (principal.ID, session.ID) {
-	if s.Principal == nil {
+	switch {
+	case s.Challenge != nil:
+		return s.Challenge.Of, ""
+	case s.Principal == nil:
 		return "", ""
 	}
 	return s.Principal.ID(), s.SessionID
+}
+
+// Challenge asks for a second factor (contract §5.6).
+type Challenge struct {
+	Of        principal.ID
+	Token     secret.Text
+	ExpiresAt time.Time
+	Factors   factor.Set // that may answer it
 }
 
 // SignOut asks to end the session that a correctly signed access token names,
@@ -67,7 +85,8 @@ type Refresh struct {
 type CheckRefreshToken struct{ RefreshToken secret.Text }
 
 // StepUp asks for a step-up token (contract A5): users prove their password,
-// guests are believed within a window after their creation.
+// guests are believed within a window after their creation. With a second
+// factor on, the answer is a challenge, as in [SignIn].
 //
 // It is refused with PRINCIPAL_NOT_FOUND, SESSION_EXPIRED,
 // STEP_UP_TOKEN_CREATION_FORBIDDEN, NO_PASSWORD_PROVIDER,
@@ -82,6 +101,7 @@ type StepUp struct {
 type SteppedUp struct {
 	Token     secret.Text
 	ExpiresAt time.Time
+	Challenge *Challenge // set, and nothing else, where a second factor is asked for
 }
 
 // CreateSessionToken asks for a token that carries the caller's device and

@@ -84,6 +84,7 @@ type gate struct {
 
 	OptionalWhen string   `json:"optionalWhen"`
 	StepUp       bool     `json:"stepUp"`
+	TwoFactor    string   `json:"twoFactor"`
 	Buckets      []string `json:"buckets"`
 }
 
@@ -265,7 +266,7 @@ func TestGateAsksWhatTheContractAsks(t *testing.T) {
 	}
 	eachBuilt(t, func(t *testing.T, op operation, e endpoint) {
 		want, known := access[e.Auth.Access]
-		if !known || e.Auth.TwoFactor || e.Auth.AccessOrTwoFactor {
+		if !known {
 			t.Fatal("x-gate has no words yet for what this endpoint asks")
 		}
 		switch {
@@ -273,8 +274,19 @@ func TestGateAsksWhatTheContractAsks(t *testing.T) {
 			want.Access = "anonymous-only"
 		case e.Auth.Refresh:
 			want.Access = "refresh"
+		case e.Auth.AccessOrTwoFactor:
+			want.Access = "access-or-two-factor"
 		case e.ID == "A3": // reads its tokens by rules of its own
 			want.Access = "logout"
+		}
+		switch {
+		case e.ID == "A6": // evaluates every token it is sent
+			want.TwoFactor = "optional"
+		case !e.Auth.TwoFactor || e.Auth.AccessOrTwoFactor:
+		case e.Auth.Access == "none":
+			want.TwoFactor = "login"
+		default:
+			want.TwoFactor = "step_up"
 		}
 		want.StepUp, want.OptionalWhen = e.Auth.StepUp, e.Auth.OptionalWhen
 		want.Buckets = []string{}
@@ -292,13 +304,14 @@ func TestGateAsksWhatTheContractAsks(t *testing.T) {
 
 func TestSecurityTellsReadersWhatTheGateAsks(t *testing.T) {
 	security := map[string][]string{
-		"none":           {},
-		"anonymous-only": {},
-		"optional":       {"accessCookie", "accessToken", "nothing"},
-		"required":       {"accessCookie", "accessToken"},
-		"admin":          {"accessCookie", "accessToken"},
-		"refresh":        {"refreshCookie", "refreshToken"},
-		"logout":         {"accessCookie", "accessToken", "nothing", "refreshCookie", "refreshToken"},
+		"none":                 {},
+		"anonymous-only":       {},
+		"optional":             {"accessCookie", "accessToken", "nothing"},
+		"required":             {"accessCookie", "accessToken"},
+		"admin":                {"accessCookie", "accessToken"},
+		"refresh":              {"refreshCookie", "refreshToken"},
+		"access-or-two-factor": {"accessCookie", "accessToken", "twoFactorCookie", "twoFactorToken"},
+		"logout":               {"accessCookie", "accessToken", "nothing", "refreshCookie", "refreshToken"},
 	}
 	special := map[string][]string{ // evaluates every token it is sent
 		"A6": {"accessCookie", "accessCookie+stepUpCookie", "accessToken", "accessToken+stepUpToken", "nothing", "twoFactorCookie", "twoFactorToken"},
@@ -308,6 +321,12 @@ func TestSecurityTellsReadersWhatTheGateAsks(t *testing.T) {
 		want := security[g.Access]
 		if g.StepUp {
 			want = []string{"accessCookie+stepUpCookie", "accessToken+stepUpToken"}
+		}
+		switch {
+		case g.TwoFactor == "login":
+			want = []string{"twoFactorCookie", "twoFactorToken"}
+		case g.TwoFactor == "step_up":
+			want = []string{"accessCookie+twoFactorCookie", "accessToken+twoFactorToken"}
 		}
 		if s, ok := special[op.id()]; ok {
 			want = s
