@@ -162,6 +162,14 @@ var special = map[string]map[string]string{
 	"Y2": {"user": "PASSKEY_CHALLENGE_EXPIRED", "admin": "PASSKEY_CHALLENGE_EXPIRED"},
 	"Y4": {"user": "PASSKEY_NOT_FOUND", "admin": "PASSKEY_NOT_FOUND"},
 	"Y5": {"user": "PASSKEY_NOT_FOUND", "admin": "PASSKEY_NOT_FOUND"},
+
+	// Carol has no second factor, and began none.
+	"T3":  {"user": "2FA_DISABLED", "admin": "2FA_DISABLED"},
+	"T5":  {"user": "TOTP_SETUP_TOKEN_INVALID", "admin": "TOTP_SETUP_TOKEN_INVALID"},
+	"T6":  {"user": "TWO_FACTOR_METHOD_ALREADY_DISABLED", "admin": "TWO_FACTOR_METHOD_ALREADY_DISABLED"},
+	"T9":  {"user": "TWO_FACTOR_CODE_EXPIRED", "admin": "TWO_FACTOR_CODE_EXPIRED"},
+	"T10": {"user": "TWO_FACTOR_METHOD_ALREADY_DISABLED", "admin": "TWO_FACTOR_METHOD_ALREADY_DISABLED"},
+	"T12": {"user": "TWO_FACTOR_METHOD_DISABLED", "admin": "TWO_FACTOR_METHOD_DISABLED"},
 }
 
 // as puts the tokens of an account in the place of those of a request.

@@ -418,6 +418,7 @@ func subjects() map[string]subject {
 	}
 	maps.Copy(all, peopleSubjects())
 	maps.Copy(all, passkeySubjects())
+	maps.Copy(all, enrolmentSubjects())
 	return all
 }
 

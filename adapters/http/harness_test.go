@@ -34,6 +34,8 @@ import (
 	"gatehouse/adapters/jwx"
 	"gatehouse/adapters/ledger"
 	"gatehouse/adapters/memory"
+	"gatehouse/adapters/qr"
+	"gatehouse/adapters/totp"
 	"gatehouse/adapters/webauthn"
 	"gatehouse/application/access"
 	appaccount "gatehouse/application/account"
@@ -51,6 +53,7 @@ import (
 	"gatehouse/application/profile"
 	"gatehouse/application/registration"
 	appsession "gatehouse/application/session"
+	"gatehouse/application/twofactor"
 	"gatehouse/domain/client"
 	"gatehouse/domain/dossier"
 	"gatehouse/domain/email"
@@ -65,6 +68,7 @@ import (
 	"gatehouse/domain/passkey"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
+	"gatehouse/domain/recovery"
 	"gatehouse/domain/secret"
 	"gatehouse/domain/session"
 	"gatehouse/domain/throttle"
@@ -206,6 +210,16 @@ func (r *traffic) last() served {
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
+func newRecoveryCodes() []recovery.Code {
+	codes := make([]recovery.Code, 6)
+	for i := range codes {
+		var b [recovery.Length]byte
+		rand.Read(b[:])
+		codes[i] = recovery.Make(b)
+	}
+	return codes
+}
+
 func newSecret() secret.Text {
 	b := make([]byte, 32)
 	rand.Read(b)
@@ -286,7 +300,7 @@ func (w *world) compose(s setup) adapter.Deps {
 	life := session.Lifetimes{Refresh: 90 * 24 * time.Hour, GuestRefresh: 30 * 24 * time.Hour, Max: 180 * 24 * time.Hour, ReuseGrace: 10 * time.Second}
 	w.issuer = grant.New(grant.Deps{
 		Minter: faultyMinter{w.tokens, w.faults}, Session: life,
-		Token: token.Lifetimes{Access: 15 * time.Minute, StepUp: 10 * time.Minute, Session: 15 * time.Minute, Challenge: 10 * time.Minute}, NewID: newID,
+		Token: token.Lifetimes{Access: 15 * time.Minute, StepUp: 10 * time.Minute, Session: 15 * time.Minute, Challenge: 10 * time.Minute, TOTPSetup: 15 * time.Minute}, NewID: newID,
 	})
 	hasher := fakeHasher{w.faults}
 	taker := attempt.New(attempt.Deps{
@@ -314,6 +328,11 @@ func (w *world) compose(s setup) adapter.Deps {
 		Work: work, Authenticators: party, Revocations: revocations, AlertAdded: s.mailOn, AlertRemoved: s.mailOn,
 		Mandatory: s.mandatory, Now: now, NewID: newID,
 	}
+	factors := twofactor.Deps{
+		Work: work, Revocations: revocations, Now: now, NewID: newID,
+		Alerts: twofactor.Alerts{Added: s.mailOn, Removed: s.mailOn, Codes: s.mailOn},
+	}
+	leaving := twofactor.DisablerDeps{Deps: factors, Required: s.mandatory}
 	ender := appsession.EnderDeps{Work: work, Revocations: revocations, Now: now}
 	entrance := appsession.NewEntrance(appsession.EntranceDeps{
 		Attempts: taker, Issuer: w.issuer, Codes: codes, Locate: locate, Alerts: alerts, MailOn: s.mailOn, NewID: newID, Now: now,
@@ -382,6 +401,19 @@ func (w *world) compose(s setup) adapter.Deps {
 		EnableUser:     administration.NewEnabler(admins),
 		GrantAdmin:     administration.NewGranter(admins),
 		RevokeAdmin:    administration.NewRevoker(admins),
+
+		PreferFactor: twofactor.NewPreferrer(twofactor.PreferrerDeps{Work: work, Now: now}),
+		BeginTOTP: twofactor.NewBeginner(twofactor.BeginnerDeps{
+			Work: work, TOTP: faultyTOTP{totp.Codes{}, w.faults}, QR: qr.Coder{}, Issuer: w.issuer, NewCodes: newRecoveryCodes, Service: "Gatehouse", Now: now,
+		}),
+		EnableTOTP: twofactor.NewTOTPEnabler(twofactor.TOTPEnablerDeps{
+			Deps: factors, Attempts: taker, Hasher: hasher, Verifier: w.tokens, TOTP: faultyTOTP{totp.Codes{}, w.faults},
+		}),
+		DisableTOTP:          twofactor.NewTOTPDisabler(leaving),
+		ReplaceRecoveryCodes: twofactor.NewCodesReplacer(twofactor.CodesReplacerDeps{Deps: factors, Hasher: hasher, NewCodes: newRecoveryCodes}),
+		EnableEmail:          twofactor.NewEmailEnabler(twofactor.EmailEnablerDeps{Deps: factors, Attempts: taker}),
+		DisableEmail:         twofactor.NewEmailDisabler(leaving),
+
 		ConvertGuest: registration.NewConverter(registration.ConverterDeps{
 			Work: work, Hasher: hasher, Leaks: s.leaks, Issuer: w.issuer, Mail: mail, Revocations: revocations, Locate: locate, Now: now, NewID: newID, NewSecret: newSecret,
 		}),
@@ -725,6 +757,25 @@ func (m faultyMinter) Mint(k token.Kind, c token.Claims) (secret.Text, error) {
 		return secret.Text{}, err
 	}
 	return m.Minter.Mint(k, c)
+}
+
+type faultyTOTP struct {
+	outbound.TOTP
+	f *faults
+}
+
+func (t faultyTOTP) NewSecret() (secret.Text, error) {
+	if err := t.f.at("totp"); err != nil {
+		return secret.Text{}, err
+	}
+	return t.TOTP.NewSecret()
+}
+
+func (t faultyTOTP) Step(of secret.Text, c factor.Code, now time.Time, after int64) (int64, bool, error) {
+	if err := t.f.at("totp"); err != nil {
+		return 0, false, err
+	}
+	return t.TOTP.Step(of, c, now, after)
 }
 
 type faultyRevocations struct{ f *faults }

@@ -264,7 +264,7 @@ func TestHeadIsAnsweredAsGetWithoutABody(t *testing.T) {
 	w.groups("staff")
 	for _, id := range built() {
 		e := endpointOf(t, id)
-		if e.Method != http.MethodGet {
+		if e.Method != http.MethodGet || id == "T4" { // contract §1.1
 			continue
 		}
 		path := strings.Replace(e.Path, "{key}", "staff", 1)

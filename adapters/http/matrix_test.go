@@ -95,6 +95,26 @@ func TestEffectsAreThoseOfTheMatrix(t *testing.T) {
 		}, "a b", all, nil, ""},
 		{"R6", func(w *world, a, _ account) answer { return w.send(w.joining(a)) }, "a b", all, nil, ""},
 		{"R7, no member", func(w *world, a, _ account) answer { return w.send(w.joining(a).but(by("DELETE"))) }, "a b", all, nil, "a b"},
+		{"T3", func(w *world, a, _ account) answer { return w.send(preferBy(w.withBoth(a), "email")) }, "a b", all, nil, "a b"},
+		{"T4", func(w *world, a, _ account) answer { return w.send(beginBy(w.proven(a))) }, "a b", all, nil, "a b"},
+		{"T5", func(w *world, a, _ account) answer {
+			a = w.proven(a)
+			s := w.begin(a)
+			return w.send(confirmBy(a, s.token, w.code(s)))
+		}, "a", "other link, own link, reset", []notice.Kind{notice.TwoFactorAdded}, "a"},
+		{"T5, wrong", func(w *world, a, _ account) answer {
+			a = w.proven(a)
+			s := w.begin(a)
+			return w.send(confirmBy(a, s.token, w.wrong(s)))
+		}, "a b", all, nil, "a b"},
+		{"T6", func(w *world, a, _ account) answer { return w.send(offBy(w.withBoth(a), "totp")) }, "a", "other link, own link, reset", []notice.Kind{notice.TwoFactorRemoved}, "a"},
+		{"T9", func(w *world, a, _ account) answer {
+			a = w.proven(a)
+			w.mailedCode(a)
+			return w.send(mailBy(a, mailedCode))
+		}, "a", all, []notice.Kind{notice.TwoFactorAdded}, "a"},
+		{"T10", func(w *world, a, _ account) answer { return w.send(offBy(w.withBoth(a), "email")) }, "a", "other link, own link, reset", []notice.Kind{notice.TwoFactorRemoved}, "a"},
+		{"T12", func(w *world, a, _ account) answer { return w.send(renewBy(w.withBoth(a))) }, "a b", all, []notice.Kind{notice.RecoveryCodesReplaced}, "a b"},
 		{"G1", func(w *world, _, _ account) answer { return w.send(req("POST /api/guests", `{"name":"x"}`)) }, "a b", all, nil, "a b"},
 	} {
 		t.Run(row.event, func(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
 
 	"gatehouse/adapters/http/api"
@@ -73,15 +74,24 @@ type Deps struct {
 	RevokeAdmin      inbound.UseCase[inbound.RevokeAdmin, inbound.Self]
 	CreateGuest      inbound.UseCase[inbound.CreateGuest, inbound.SignedIn]
 	ConvertGuest     inbound.UseCase[inbound.ConvertGuest, inbound.SignedIn]
-	CreateGroup      inbound.UseCase[inbound.CreateGroup, group.Delivered]
-	ListGroups       inbound.UseCase[inbound.ListGroups, inbound.GroupPage]
-	ShowGroup        inbound.UseCase[inbound.ShowGroup, group.Delivered]
-	UpdateGroup      inbound.UseCase[inbound.UpdateGroup, group.Delivered]
-	DeleteGroup      inbound.UseCase[inbound.DeleteGroup, inbound.Done]
-	AddMember        inbound.UseCase[inbound.AddMember, inbound.Member]
-	RemoveMember     inbound.UseCase[inbound.RemoveMember, inbound.Member]
-	RotateKeys       inbound.UseCase[inbound.RotateKeys, inbound.Done]
-	RotationStatus   inbound.UseCase[inbound.RotationStatus, inbound.RotationReport]
+	// Second factors, on and off.
+	PreferFactor         inbound.UseCase[inbound.PreferFactor, inbound.Self]
+	BeginTOTP            inbound.UseCase[inbound.BeginTOTP, inbound.TOTPSetup]
+	EnableTOTP           inbound.UseCase[inbound.EnableTOTP, inbound.Self]
+	DisableTOTP          inbound.UseCase[inbound.DisableTOTP, inbound.Self]
+	ReplaceRecoveryCodes inbound.UseCase[inbound.ReplaceRecoveryCodes, inbound.RecoveryCodes]
+	EnableEmail          inbound.UseCase[inbound.EnableEmail, inbound.Self]
+	DisableEmail         inbound.UseCase[inbound.DisableEmail, inbound.Self]
+
+	CreateGroup    inbound.UseCase[inbound.CreateGroup, group.Delivered]
+	ListGroups     inbound.UseCase[inbound.ListGroups, inbound.GroupPage]
+	ShowGroup      inbound.UseCase[inbound.ShowGroup, group.Delivered]
+	UpdateGroup    inbound.UseCase[inbound.UpdateGroup, group.Delivered]
+	DeleteGroup    inbound.UseCase[inbound.DeleteGroup, inbound.Done]
+	AddMember      inbound.UseCase[inbound.AddMember, inbound.Member]
+	RemoveMember   inbound.UseCase[inbound.RemoveMember, inbound.Member]
+	RotateKeys     inbound.UseCase[inbound.RotateKeys, inbound.Done]
+	RotationStatus inbound.UseCase[inbound.RotationStatus, inbound.RotationReport]
 
 	Buckets  outbound.Buckets
 	Words    Words
@@ -157,6 +167,7 @@ type handlers struct {
 	passkeys
 	self
 	export
+	enrolment
 	users
 	admins
 	guests
@@ -191,19 +202,22 @@ func New(d Deps) (http.Handler, error) {
 		sessions:       sessions{say, d.ListSessions, d.SessionToken, d.EndSession, d.EndAllSessions},
 		passkeys:       passkeys{d.BeginPasskey, d.AddPasskey, d.ListPasskeys, d.RenamePasskey, d.DeletePasskey},
 		self:           self{d.jar(), d.WhoAmI, d.UpdateSelf, d.DeleteSelf, d.ChangeEmail, d.ChangePassword},
-		export:         export{d.ExportSelf},
-		users:          users{d.jar(), d.FindUsers, d.ViewUser, d.DeleteUser, d.DisableUser, d.EnableUser},
-		admins:         admins{d.GrantAdmin, d.RevokeAdmin},
-		guests:         guests{say, d.CreateGuest, d.ConvertGuest},
-		groups:         groups{d.CreateGroup, d.ListGroups, d.ShowGroup, d.UpdateGroup, d.DeleteGroup, d.AddMember, d.RemoveMember},
-		secrets:        secrets{d.RotateKeys, d.RotationStatus},
-		documents:      documents{d.PublicKeys},
+		enrolment: enrolment{
+			d.PreferFactor, d.BeginTOTP, d.EnableTOTP, d.DisableTOTP, d.ReplaceRecoveryCodes, d.EnableEmail, d.DisableEmail,
+		},
+		export:    export{d.ExportSelf},
+		users:     users{d.jar(), d.FindUsers, d.ViewUser, d.DeleteUser, d.DisableUser, d.EnableUser},
+		admins:    admins{d.GrantAdmin, d.RevokeAdmin},
+		guests:    guests{say, d.CreateGuest, d.ConvertGuest},
+		groups:    groups{d.CreateGroup, d.ListGroups, d.ShowGroup, d.UpdateGroup, d.DeleteGroup, d.AddMember, d.RemoveMember},
+		secrets:   secrets{d.RotateKeys, d.RotationStatus},
+		documents: documents{d.PublicKeys},
 	}
 	api.RegisterHandlersWithOptions(e, api.NewStrictHandler(all, nil), api.RegisterHandlersOptions{OperationMiddlewares: gates})
 	if err := mount(e, d); err != nil {
 		return nil, err
 	}
-	return headAsGet(e), nil
+	return headAsGet(e, getOnly(doc)...), nil
 }
 
 // newEcho returns an Echo that answers every request in our terms: headers,
@@ -238,11 +252,22 @@ func mount(e *echo.Echo, d Deps) error {
 	return nil
 }
 
-// headAsGet answers HEAD wherever GET is answered. net/http, which still knows
-// that it was HEAD, leaves out the body.
-func headAsGet(next http.Handler) http.Handler {
+// getOnly lists the paths at which HEAD is not answered, because GET changes
+// something there (contract §1.1).
+func getOnly(doc *openapi3.T) (paths []string) {
+	for path, item := range doc.Paths.Map() {
+		if item.Get != nil && item.Get.Extensions["x-get-only"] == true {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+// headAsGet answers HEAD wherever GET is answered, but for some paths. net/http,
+// which still knows that it was HEAD, leaves out the body.
+func headAsGet(next http.Handler, but ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodHead {
+		if r.Method == http.MethodHead && !slices.Contains(but, r.URL.Path) {
 			as := *r
 			as.Method = http.MethodGet
 			r = &as

@@ -148,7 +148,11 @@ func brokenIn(err error, field string, f *fault.Error) *fault.Error {
 		if at := strings.Join(e.JSONPointer(), "."); at != "" {
 			field = at
 		}
-		if rule, ok := ruleOf[e.SchemaField]; ok && field != "" {
+		demand := e.SchemaField
+		if demand == "oneOf" && e.Value == nil {
+			demand = "nullable" // none of several schemas is one that may be null
+		}
+		if rule, ok := ruleOf[demand]; ok && field != "" {
 			return f.On(field, ruleIn(e.Schema, rule))
 		}
 	}

@@ -9,9 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"gatehouse/domain/fault"
 	"gatehouse/domain/principal"
+	"gatehouse/domain/session"
 	"gatehouse/ports/outbound"
 )
 
@@ -76,6 +78,23 @@ func found(p *principal.Principal, err error, missing fault.Code) (*principal.Pr
 		return nil, fmt.Errorf("load principal: %w", err)
 	}
 	return p, nil
+}
+
+// StillIn refuses with ACCESS_TOKEN_EXPIRED when the caller's session ended
+// after the access check. Whatever ended it did so to keep them from more, and
+// would miss what comes after it (faults F66). In a transaction in which the
+// caller is locked the answer holds until that ends.
+func StillIn(ctx context.Context, s outbound.Stores, c session.Caller, now time.Time) error {
+	a, err := s.Sessions.Access(ctx, c.SessionID)
+	switch {
+	case errors.Is(err, outbound.ErrNotFound):
+		return fault.New(fault.AccessTokenExpired).Because(err)
+	case err != nil:
+		return fmt.Errorf("read session: %w", err)
+	case !a.Session.Live(now), a.Session.PrincipalID != c.PrincipalID, a.Disabled:
+		return fault.New(fault.AccessTokenExpired)
+	}
+	return nil
 }
 
 // Save stores a principal that has changed. It fails as the store does.

@@ -126,5 +126,11 @@ func endEverything(ctx context.Context, s outbound.Stores, of principal.ID, now 
 			return fmt.Errorf("void %s: %w", kind, err)
 		}
 	}
+	if err := s.MailedCodes.Void(ctx, of); err != nil {
+		return fmt.Errorf("void mailed code: %w", err)
+	}
+	if err := s.Setups.Void(ctx, of); err != nil {
+		return fmt.Errorf("void setup: %w", err)
+	}
 	return nil
 }

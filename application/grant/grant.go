@@ -53,6 +53,16 @@ func (i *Issuer) Session(of client.Device, locale string, now time.Time) (secret
 	return t, end, err
 }
 
+// TOTPSetup returns a token that names a pending setup of a user, and what it
+// says: its id is that of the setup, and its end too.
+func (i *Issuer) TOTPSetup(of principal.ID, in session.ID, now time.Time) (secret.Text, token.Claims, error) {
+	c := token.Claims{
+		ID: i.d.NewID(), Subject: of, Session: in, IssuedAt: seconds(now), ExpiresAt: seconds(now.Add(i.d.Token.TOTPSetup)),
+	}
+	t, err := i.mint(token.TOTPSetup, c)
+	return t, c, err
+}
+
 // pair mints the tokens of s for its current refresh id.
 func (i *Issuer) pair(p *principal.Principal, s session.Session, now time.Time) (pair session.Pair, err error) {
 	pair.AccessExpires = seconds(earlier(now.Add(i.d.Token.Access), s.ExpiresAt))

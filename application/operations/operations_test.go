@@ -437,7 +437,7 @@ func TestOperationsPassFailuresOnAndChangeNothing(t *testing.T) {
 		do    func(context.Context, *world) error
 		calls int
 	}{
-		"disable": {func(ctx context.Context, w *world) error { return disable(ctx, w, "bob") }, 8},
+		"disable": {func(ctx context.Context, w *world) error { return disable(ctx, w, "bob") }, 10},
 		"grant":   {func(ctx context.Context, w *world) error { return setAdmin(ctx, w, "bob", true) }, 3},
 		"take":    {func(ctx context.Context, w *world) error { return setAdmin(ctx, w, "ada", false) }, 4},
 		"end": {func(ctx context.Context, w *world) error {

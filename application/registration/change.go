@@ -77,7 +77,7 @@ func (m move) settle(ctx context.Context, s outbound.Stores) error {
 	}
 	// Whatever ended the session meanwhile has voided pending changes, and
 	// would miss this one (faults F66). The lock on p keeps it out from now on.
-	if err := stillIn(ctx, s, m.cmd.Caller, m.now); err != nil {
+	if err := account.StillIn(ctx, s, m.cmd.Caller, m.now); err != nil {
 		return err
 	}
 	if err := m.free(ctx, s); err != nil {
@@ -87,21 +87,6 @@ func (m move) settle(ctx context.Context, s outbound.Stores) error {
 		return m.promise(ctx, s, p)
 	}
 	return m.store(ctx, s, p)
-}
-
-// stillIn refuses with ACCESS_TOKEN_EXPIRED when the caller's session ended
-// after the access check.
-func stillIn(ctx context.Context, s outbound.Stores, c session.Caller, now time.Time) error {
-	a, err := s.Sessions.Access(ctx, c.SessionID)
-	switch {
-	case errors.Is(err, outbound.ErrNotFound):
-		return fault.New(fault.AccessTokenExpired).Because(err)
-	case err != nil:
-		return fmt.Errorf("read session: %w", err)
-	case !a.Session.Live(now), a.Session.PrincipalID != c.PrincipalID, a.Disabled:
-		return fault.New(fault.AccessTokenExpired)
-	}
-	return nil
 }
 
 // free refuses with EMAIL_TAKEN an address that an account has, the caller's

@@ -147,7 +147,7 @@ func (k *conversion) settle(ctx context.Context, s outbound.Stores) (in inbound.
 // rotate keeps the new pair for repetitions, as a refresh does: a client that
 // loses the answer gets it again by the token it has (faults §6.3).
 func (k *conversion) rotate(ctx context.Context, s outbound.Stores, p *principal.Principal) (in inbound.SignedIn, err error) {
-	if err := stillIn(ctx, s, k.cmd.Caller, k.now); err != nil {
+	if err := account.StillIn(ctx, s, k.cmd.Caller, k.now); err != nil {
 		return in, err
 	}
 	a, err := s.Sessions.Access(ctx, k.cmd.Caller.SessionID)

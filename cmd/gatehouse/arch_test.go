@@ -33,7 +33,7 @@ var mayImport = []struct{ pkg, deps string }{
 	{"adapters/gorm/pgtest", "std github.com/jackc/pgx/v5"},
 	{"adapters/gorm", "std domain/ ports/outbound gorm.io/ modernc.org/sqlite github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
 	{"adapters/hibp", "std domain/ ports/outbound"},
-	{"adapters/http/api", "std domain/password domain/secret github.com/getkin/kin-openapi github.com/labstack/echo/v4 github.com/oapi-codegen/runtime"},
+	{"adapters/http/api", "std domain/factor domain/password domain/secret github.com/getkin/kin-openapi github.com/labstack/echo/v4 github.com/oapi-codegen/runtime"},
 	{"adapters/http/web", "std"},
 	{"adapters/http", "std domain/ ports/inbound ports/outbound adapters/http/ github.com/labstack/echo/v4 github.com/getkin/kin-openapi github.com/oapi-codegen/runtime github.com/mileusna/useragent"},
 	{"adapters/i18n", "std github.com/BurntSushi/toml github.com/nicksnyder/go-i18n/v2 golang.org/x/text/language"},

@@ -162,7 +162,7 @@ func TestWhatIsOnlyReadWritesNothing(t *testing.T) {
 		"/api/groups/{key}":                 "/api/groups/staff",
 	}
 	for path, item := range doc.Paths.Map() {
-		if item.Get == nil {
+		if item.Get == nil || item.Get.Extensions["x-get-only"] == true {
 			continue
 		}
 		path = cmp.Or(examples[path], path)

@@ -95,6 +95,7 @@ func (s settings) rules() []rule {
 		{"keys.rotation_interval", s.Keys.RotationInterval == 0 || s.Keys.RotationInterval >= time.Hour, "0, or at least 1h"},
 		{"passkeys.relying_party", mayRely(s.Passkeys.RelyingParty, s.App.BaseURL), "empty, or the host of app.base_url or a domain above it that has one owner"},
 		{"passkeys.user_verification", oneOf(s.Passkeys.UserVerification, "required", "preferred", "discouraged"), "required, preferred or discouraged"},
+		{"two_factor.recovery_codes", s.TwoFactor.RecoveryCodes >= 1 && s.TwoFactor.RecoveryCodes <= 20, "from 1 to 20"},
 		{"locales.supported", all(s.Locales.Supported, parses), "a list of language tags"},
 		{"bootstrap.admin_email", s.Bootstrap.AdminEmail != "" || s.Bootstrap.AdminPassword.Reveal() == "", "there when there is a bootstrap.admin_password"},
 	}
@@ -110,7 +111,8 @@ func (s settings) tokenRules() []rule {
 	}
 	for key, d := range map[string]time.Duration{
 		"tokens.access_ttl": t.AccessTTL, "tokens.refresh_ttl": t.RefreshTTL, "tokens.session_max_age": t.SessionMaxAge,
-		"tokens.step_up_ttl": t.StepUpTTL, "tokens.challenge_ttl": t.ChallengeTTL, "two_factor.email_code_ttl": s.TwoFactor.EmailCodeTTL, "tokens.session_token_ttl": t.SessionTokenTTL,
+		"tokens.step_up_ttl": t.StepUpTTL, "tokens.challenge_ttl": t.ChallengeTTL, "two_factor.email_code_ttl": s.TwoFactor.EmailCodeTTL,
+		"two_factor.totp_setup_ttl": s.TwoFactor.TOTPSetupTTL, "tokens.session_token_ttl": t.SessionTokenTTL,
 		"tokens.verification_ttl": t.VerificationTTL, "tokens.reset_ttl": t.ResetTTL,
 		"guests.idle_ttl": s.Guests.IdleTTL,
 	} {

@@ -23,6 +23,8 @@ import (
 	i18nadapter "gatehouse/adapters/i18n"
 	jwxadapter "gatehouse/adapters/jwx"
 	mailadapter "gatehouse/adapters/mail"
+	qradapter "gatehouse/adapters/qr"
+	totpadapter "gatehouse/adapters/totp"
 	appaccess "gatehouse/application/access"
 	appaccount "gatehouse/application/account"
 	appadministration "gatehouse/application/administration"
@@ -42,10 +44,12 @@ import (
 	appprofile "gatehouse/application/profile"
 	appregistration "gatehouse/application/registration"
 	appsession "gatehouse/application/session"
+	apptwofactor "gatehouse/application/twofactor"
 	"gatehouse/domain/client"
 	"gatehouse/domain/key"
 	"gatehouse/domain/limit"
 	"gatehouse/domain/principal"
+	"gatehouse/domain/recovery"
 	"gatehouse/domain/session"
 	"gatehouse/domain/throttle"
 	"gatehouse/domain/token"
@@ -244,7 +248,7 @@ func newParts(f *foundation, base string, work outbound.UnitOfWork, h outbound.H
 		Session: session.Lifetimes{
 			Refresh: t.RefreshTTL, GuestRefresh: f.cfg.Guests.IdleTTL, Max: t.SessionMaxAge, ReuseGrace: t.RefreshReuseGrace,
 		},
-		Token: token.Lifetimes{Access: t.AccessTTL, StepUp: t.StepUpTTL, Session: t.SessionTokenTTL, Challenge: t.ChallengeTTL},
+		Token: token.Lifetimes{Access: t.AccessTTL, StepUp: t.StepUpTTL, Session: t.SessionTokenTTL, Challenge: t.ChallengeTTL, TOTPSetup: f.cfg.TwoFactor.TOTPSetupTTL},
 		NewID: newID,
 	})
 	p.attempts = appattempt.New(appattempt.Deps{
@@ -329,6 +333,14 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		entrance = appsession.NewEntrance(appsession.EntranceDeps{
 			Attempts: p.attempts, Issuer: p.issuer, Codes: codes, Locate: s.atlas.Locate, Alerts: alerts, MailOn: mailOn, NewID: newID, Now: now,
 		})
+		factors = apptwofactor.Deps{
+			Work: p.work, Revocations: revocations, Now: now, NewID: newID,
+			Alerts: apptwofactor.Alerts{
+				Added: mailOn && cfg.Alerts.TwoFactorAdded, Removed: mailOn && cfg.Alerts.TwoFactorRemoved, Codes: mailOn && cfg.Alerts.RecoveryCodes,
+			},
+		}
+		leaving  = apptwofactor.DisablerDeps{Deps: factors, Required: cfg.TwoFactor.Required}
+		newCodes = func() []recovery.Code { return newRecoveryCodes(cfg.TwoFactor.RecoveryCodes) }
 	)
 	return httpadapter.Deps{
 		Authenticate: query(a, appaccess.NewAuthenticator(appaccess.AuthenticatorDeps{
@@ -390,14 +402,25 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 			Work: p.work, Attempts: p.attempts, Policy: cfg.passwordPolicy(), Leaks: leaks, Revocations: revocations,
 			Alert: mailOn && cfg.Alerts.PasswordChanged, Now: now, NewID: newID,
 		})),
-		CreateGroup:  command(a, appgroup.NewCreator(groups)),
-		ListGroups:   query(a, appgroup.NewLister(groups)),
-		ShowGroup:    query(a, appgroup.NewShower(groups)),
-		UpdateGroup:  command(a, appgroup.NewUpdater(groups)),
-		DeleteGroup:  command(a, appgroup.NewDeleter(members)),
-		AddMember:    command(a, appgroup.NewMemberAdder(members)),
-		RemoveMember: command(a, appgroup.NewMemberRemover(members)),
-		RotateKeys:   command(a, appkeys.NewStarter(appkeys.StarterDeps{Work: p.work, Wake: s.worker.Wake, Now: now, NewID: newID})),
+		PreferFactor: command(a, apptwofactor.NewPreferrer(apptwofactor.PreferrerDeps{Work: p.work, Now: now})),
+		BeginTOTP: command(a, apptwofactor.NewBeginner(apptwofactor.BeginnerDeps{
+			Work: p.work, TOTP: totpadapter.Codes{}, QR: qradapter.Coder{}, Issuer: p.issuer, NewCodes: newCodes, Service: cfg.App.Name, Now: now,
+		})),
+		EnableTOTP: command(a, apptwofactor.NewTOTPEnabler(apptwofactor.TOTPEnablerDeps{
+			Deps: factors, Attempts: p.attempts, Hasher: p.hasher, Verifier: p.tokens, TOTP: totpadapter.Codes{},
+		})),
+		DisableTOTP:          command(a, apptwofactor.NewTOTPDisabler(leaving)),
+		ReplaceRecoveryCodes: command(a, apptwofactor.NewCodesReplacer(apptwofactor.CodesReplacerDeps{Deps: factors, Hasher: p.hasher, NewCodes: newCodes})),
+		EnableEmail:          command(a, apptwofactor.NewEmailEnabler(apptwofactor.EmailEnablerDeps{Deps: factors, Attempts: p.attempts})),
+		DisableEmail:         command(a, apptwofactor.NewEmailDisabler(leaving)),
+		CreateGroup:          command(a, appgroup.NewCreator(groups)),
+		ListGroups:           query(a, appgroup.NewLister(groups)),
+		ShowGroup:            query(a, appgroup.NewShower(groups)),
+		UpdateGroup:          command(a, appgroup.NewUpdater(groups)),
+		DeleteGroup:          command(a, appgroup.NewDeleter(members)),
+		AddMember:            command(a, appgroup.NewMemberAdder(members)),
+		RemoveMember:         command(a, appgroup.NewMemberRemover(members)),
+		RotateKeys:           command(a, appkeys.NewStarter(appkeys.StarterDeps{Work: p.work, Wake: s.worker.Wake, Now: now, NewID: newID})),
 		RotationStatus: query(a, inbound.UseCase[inbound.RotationStatus, inbound.RotationReport](
 			appkeys.NewReporter(appkeys.ReporterDeps{Work: p.work}))),
 		FindUsers:   query(a, appdirectory.NewFinder(appdirectory.FinderDeps{Work: p.work})),

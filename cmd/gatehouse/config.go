@@ -123,8 +123,10 @@ type passwordConfig struct {
 }
 
 type twoFactorConfig struct {
-	Required     bool          `koanf:"required"`
-	EmailCodeTTL time.Duration `koanf:"email_code_ttl"`
+	Required      bool          `koanf:"required"`
+	RecoveryCodes int           `koanf:"recovery_codes"`
+	TOTPSetupTTL  time.Duration `koanf:"totp_setup_ttl"`
+	EmailCodeTTL  time.Duration `koanf:"email_code_ttl"`
 }
 
 type passkeysConfig struct {
@@ -149,6 +151,7 @@ type alertsConfig struct {
 	PasswordChanged    bool `koanf:"password_changed"`
 	TwoFactorAdded     bool `koanf:"two_factor_added"`
 	TwoFactorRemoved   bool `koanf:"two_factor_removed"`
+	RecoveryCodes      bool `koanf:"recovery_codes"`
 	RefreshTokenReused bool `koanf:"refresh_token_reused"`
 }
 

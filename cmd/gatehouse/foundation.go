@@ -24,6 +24,7 @@ import (
 	appkeys "gatehouse/application/keys"
 	"gatehouse/domain/factor"
 	"gatehouse/domain/key"
+	"gatehouse/domain/recovery"
 	"gatehouse/domain/secret"
 	"gatehouse/ports/outbound"
 )
@@ -44,6 +45,17 @@ func newSecret() secret.Text {
 func newCode() factor.Code {
 	n, _ := rand.Int(rand.Reader, big.NewInt(1_000_000)) // it never fails
 	return factor.Code{Text: secret.New(factor.PadCode(n.String()))}
+}
+
+// newRecoveryCodes makes n codes.
+func newRecoveryCodes(n int) []recovery.Code {
+	codes := make([]recovery.Code, n)
+	for i := range codes {
+		var b [recovery.Length]byte
+		_, _ = rand.Read(b[:]) // it never fails
+		codes[i] = recovery.Make(b)
+	}
+	return codes
 }
 
 // foundation is what serving and operating both stand on.

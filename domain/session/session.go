@@ -42,7 +42,7 @@ const (
 	PasswordChanged EndReason = "password_changed"
 	PasswordReset   EndReason = "password_reset"
 	EmailChanged    EndReason = "email_changed"
-	FactorsChanged  EndReason = "factors_changed"
+	FactorsChanged  EndReason = "factors_changed" // a second factor was switched on or off
 	Disabled        EndReason = "disabled"
 	EndedByOperator EndReason = "ended_by_operator"
 	Restored        EndReason = "restored" // the database was put back to an earlier state

@@ -386,6 +386,12 @@ type CreateGuestRequest struct {
 	Session *SessionInfoRequest `json:"session,omitempty"`
 }
 
+// EmailCodeRequest defines model for EmailCodeRequest.
+type EmailCodeRequest struct {
+	// Code The mailed code: six digits
+	Code secret.Text `json:"code"`
+}
+
 // EmailVerificationRequest defines model for EmailVerificationRequest.
 type EmailVerificationRequest struct {
 	// Token The mailed token
@@ -758,6 +764,14 @@ type PersonalSession struct {
 	Os         *string   `json:"os"`
 }
 
+// PreferredMethodRequest defines model for PreferredMethodRequest.
+type PreferredMethodRequest struct {
+	// Method A method that is on: `totp` or `email`
+	//
+	// Example: email
+	Method string `json:"method"`
+}
+
 // PrincipalOverview A user, as others see it
 //
 // Example: {"avatar":null,"disabled":null,"id":"0198c0de-7a11-7b2c-9d3e-4f5061728394","name":"Ada Lovelace","roles":["USER"]}
@@ -837,6 +851,12 @@ type Problem struct {
 
 	// Type `/errors/` and the code; names the problem, is not meant to be fetched
 	Type string `json:"type"`
+}
+
+// RecoveryCodesResponse Example: {"recoveryCodes":["K7QXBTM2ZD","9WERTYUPAS","HJKLZXCVBN","M2Q3W4E5R6","T7Y8U9P2A3","S4D5F6G7H8"]}
+type RecoveryCodesResponse struct {
+	// RecoveryCodes Ten characters each, `A-Z2-9` without I and O
+	RecoveryCodes List[string] `json:"recoveryCodes"`
 }
 
 // RefreshResponse defines model for RefreshResponse.
@@ -1022,6 +1042,35 @@ type Success struct {
 	Success bool `json:"success"`
 }
 
+// TotpSetupRequest defines model for TotpSetupRequest.
+type TotpSetupRequest struct {
+	// Code Six digits, with any blanks among them; a number is taken with the zeros in front that it lacks
+	Code OneTimeCode `json:"code"`
+
+	// Token The token of the set-up
+	Token secret.Text `json:"token"`
+}
+
+// TotpSetupResponse An authenticator app to be
+//
+// Example: {"qrCode":"data:image/png;base64,iVBORw0KGgo=","recoveryCodes":["K7QXBTM2ZD","9WERTYUPAS","HJKLZXCVBN","M2Q3W4E5R6","T7Y8U9P2A3","S4D5F6G7H8"],"secret":"JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP","token":"eyJhbGciOiJFUzI1NiIsImtpZCI6Ii4uLiJ9.e30.c2lnbmF0dXJl","totpAuthUrl":"otpauth://totp/Gatehouse:ada%40example.com?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP\u0026issuer=Gatehouse"}
+type TotpSetupResponse struct {
+	// QrCode The same as a QR code, a PNG in a data URI (`data:image/png;base64,…`)
+	QrCode string `json:"qrCode"`
+
+	// RecoveryCodes Ten characters each, `A-Z2-9` without I and O
+	RecoveryCodes List[string] `json:"recoveryCodes"`
+
+	// Secret Base32, 160 bit
+	Secret string `json:"secret"`
+
+	// Token Names the set-up
+	Token string `json:"token"`
+
+	// TotpAuthUrl What authenticator apps read: `otpauth://totp/<app.name>:<email>?secret=…&issuer=<app.name>`, percent-encoded
+	TotpAuthUrl string `json:"totpAuthUrl"`
+}
+
 // UpdateGroupRequest defines model for UpdateGroupRequest.
 type UpdateGroupRequest struct {
 	// Translations Texts by language tag, to be added or replaced
@@ -1035,6 +1084,36 @@ type UpdateGroupRequest struct {
 type UpdatePrincipalRequest struct {
 	// Name The name others see
 	Name *string `json:"name,omitempty"`
+}
+
+// DisableEmailParams defines parameters for DisableEmail.
+type DisableEmailParams struct {
+	// Locale Language of messages and mails. Absent, the best match of `Accept-Language` counts
+	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
+}
+
+// EnableEmailParams defines parameters for EnableEmail.
+type EnableEmailParams struct {
+	// Locale Language of messages and mails. Absent, the best match of `Accept-Language` counts
+	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
+}
+
+// DisableTotpParams defines parameters for DisableTotp.
+type DisableTotpParams struct {
+	// Locale Language of messages and mails. Absent, the best match of `Accept-Language` counts
+	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
+}
+
+// ReplaceRecoveryCodesParams defines parameters for ReplaceRecoveryCodes.
+type ReplaceRecoveryCodesParams struct {
+	// Locale Language of messages and mails. Absent, the best match of `Accept-Language` counts
+	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
+}
+
+// EnableTotpParams defines parameters for EnableTotp.
+type EnableTotpParams struct {
+	// Locale Language of messages and mails. Absent, the best match of `Accept-Language` counts
+	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
 }
 
 // VerifyEmailParams defines parameters for VerifyEmail.
@@ -1206,6 +1285,15 @@ type CreateSessionTokenParams struct {
 	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
 }
 
+// EnableEmailJSONRequestBody defines body for EnableEmail for application/json ContentType.
+type EnableEmailJSONRequestBody = EmailCodeRequest
+
+// PreferFactorJSONRequestBody defines body for PreferFactor for application/json ContentType.
+type PreferFactorJSONRequestBody = PreferredMethodRequest
+
+// EnableTotpJSONRequestBody defines body for EnableTotp for application/json ContentType.
+type EnableTotpJSONRequestBody = TotpSetupRequest
+
 // VerifyEmailJSONRequestBody defines body for VerifyEmail for application/json ContentType.
 type VerifyEmailJSONRequestBody = EmailVerificationRequest
 
@@ -1268,6 +1356,27 @@ type ServerInterface interface {
 	// GrantAdmin Grant admin
 	// (POST /api/admins/{userId})
 	GrantAdmin(ctx echo.Context, userId string) error
+	// DisableEmail Disable e-mail 2FA
+	// (DELETE /api/auth/2fa/email)
+	DisableEmail(ctx echo.Context, params DisableEmailParams) error
+	// EnableEmail Enable e-mail 2FA
+	// (POST /api/auth/2fa/email/enable)
+	EnableEmail(ctx echo.Context, params EnableEmailParams) error
+	// PreferFactor Change preferred method
+	// (POST /api/auth/2fa/preferred-method)
+	PreferFactor(ctx echo.Context) error
+	// DisableTotp Disable TOTP
+	// (DELETE /api/auth/2fa/totp)
+	DisableTotp(ctx echo.Context, params DisableTotpParams) error
+	// ReplaceRecoveryCodes Regenerate recovery codes
+	// (POST /api/auth/2fa/totp/recovery-codes)
+	ReplaceRecoveryCodes(ctx echo.Context, params ReplaceRecoveryCodesParams) error
+	// BeginTotp Begin TOTP setup
+	// (GET /api/auth/2fa/totp/setup)
+	BeginTotp(ctx echo.Context) error
+	// EnableTotp Enable TOTP
+	// (POST /api/auth/2fa/totp/setup)
+	EnableTotp(ctx echo.Context, params EnableTotpParams) error
 	// VerifyEmail Verify e-mail
 	// (POST /api/auth/email/verification)
 	VerifyEmail(ctx echo.Context, params VerifyEmailParams) error
@@ -1448,6 +1557,114 @@ func (w *ServerInterfaceWrapper) GrantAdmin(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GrantAdmin(ctx, userId)
+	return err
+}
+
+// DisableEmail converts echo context to params.
+func (w *ServerInterfaceWrapper) DisableEmail(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DisableEmailParams
+	// ------------- Optional query parameter "locale" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "locale", ctx.QueryParams(), &params.Locale, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter locale: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DisableEmail(ctx, params)
+	return err
+}
+
+// EnableEmail converts echo context to params.
+func (w *ServerInterfaceWrapper) EnableEmail(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EnableEmailParams
+	// ------------- Optional query parameter "locale" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "locale", ctx.QueryParams(), &params.Locale, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter locale: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.EnableEmail(ctx, params)
+	return err
+}
+
+// PreferFactor converts echo context to params.
+func (w *ServerInterfaceWrapper) PreferFactor(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PreferFactor(ctx)
+	return err
+}
+
+// DisableTotp converts echo context to params.
+func (w *ServerInterfaceWrapper) DisableTotp(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DisableTotpParams
+	// ------------- Optional query parameter "locale" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "locale", ctx.QueryParams(), &params.Locale, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter locale: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DisableTotp(ctx, params)
+	return err
+}
+
+// ReplaceRecoveryCodes converts echo context to params.
+func (w *ServerInterfaceWrapper) ReplaceRecoveryCodes(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReplaceRecoveryCodesParams
+	// ------------- Optional query parameter "locale" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "locale", ctx.QueryParams(), &params.Locale, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter locale: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReplaceRecoveryCodes(ctx, params)
+	return err
+}
+
+// BeginTotp converts echo context to params.
+func (w *ServerInterfaceWrapper) BeginTotp(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.BeginTotp(ctx)
+	return err
+}
+
+// EnableTotp converts echo context to params.
+func (w *ServerInterfaceWrapper) EnableTotp(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EnableTotpParams
+	// ------------- Optional query parameter "locale" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "locale", ctx.QueryParams(), &params.Locale, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter locale: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.EnableTotp(ctx, params)
 	return err
 }
 
@@ -2296,6 +2513,13 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/.well-known/jwks.json", wrapper.GetKeys, options.OperationMiddlewares["getKeys"]...)
 	router.DELETE(options.BaseURL+"/api/admins/:userId", wrapper.RevokeAdmin, options.OperationMiddlewares["revokeAdmin"]...)
 	router.POST(options.BaseURL+"/api/admins/:userId", wrapper.GrantAdmin, options.OperationMiddlewares["grantAdmin"]...)
+	router.DELETE(options.BaseURL+"/api/auth/2fa/email", wrapper.DisableEmail, options.OperationMiddlewares["disableEmail"]...)
+	router.POST(options.BaseURL+"/api/auth/2fa/email/enable", wrapper.EnableEmail, options.OperationMiddlewares["enableEmail"]...)
+	router.POST(options.BaseURL+"/api/auth/2fa/preferred-method", wrapper.PreferFactor, options.OperationMiddlewares["preferFactor"]...)
+	router.DELETE(options.BaseURL+"/api/auth/2fa/totp", wrapper.DisableTotp, options.OperationMiddlewares["disableTotp"]...)
+	router.POST(options.BaseURL+"/api/auth/2fa/totp/recovery-codes", wrapper.ReplaceRecoveryCodes, options.OperationMiddlewares["replaceRecoveryCodes"]...)
+	router.GET(options.BaseURL+"/api/auth/2fa/totp/setup", wrapper.BeginTotp, options.OperationMiddlewares["beginTotp"]...)
+	router.POST(options.BaseURL+"/api/auth/2fa/totp/setup", wrapper.EnableTotp, options.OperationMiddlewares["enableTotp"]...)
 	router.POST(options.BaseURL+"/api/auth/email/verification", wrapper.VerifyEmail, options.OperationMiddlewares["verifyEmail"]...)
 	router.GET(options.BaseURL+"/api/auth/email/verification/cooldown", wrapper.VerificationCooldown, options.OperationMiddlewares["verificationCooldown"]...)
 	router.POST(options.BaseURL+"/api/auth/email/verification/send", wrapper.SendVerificationEmail, options.OperationMiddlewares["sendVerificationEmail"]...)
@@ -2398,6 +2622,161 @@ type GrantAdminResponseObject interface {
 type GrantAdmin200JSONResponse PrincipalResponse
 
 func (response GrantAdmin200JSONResponse) VisitGrantAdminResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisableEmailRequestObject struct {
+	Params DisableEmailParams
+}
+
+type DisableEmailResponseObject interface {
+	VisitDisableEmailResponse(w http.ResponseWriter) error
+}
+
+type DisableEmail200JSONResponse PrincipalResponse
+
+func (response DisableEmail200JSONResponse) VisitDisableEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnableEmailRequestObject struct {
+	Params EnableEmailParams
+	Body   *EnableEmailJSONRequestBody
+}
+
+type EnableEmailResponseObject interface {
+	VisitEnableEmailResponse(w http.ResponseWriter) error
+}
+
+type EnableEmail200JSONResponse PrincipalResponse
+
+func (response EnableEmail200JSONResponse) VisitEnableEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreferFactorRequestObject struct {
+	Body *PreferFactorJSONRequestBody
+}
+
+type PreferFactorResponseObject interface {
+	VisitPreferFactorResponse(w http.ResponseWriter) error
+}
+
+type PreferFactor200JSONResponse PrincipalResponse
+
+func (response PreferFactor200JSONResponse) VisitPreferFactorResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisableTotpRequestObject struct {
+	Params DisableTotpParams
+}
+
+type DisableTotpResponseObject interface {
+	VisitDisableTotpResponse(w http.ResponseWriter) error
+}
+
+type DisableTotp200JSONResponse PrincipalResponse
+
+func (response DisableTotp200JSONResponse) VisitDisableTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplaceRecoveryCodesRequestObject struct {
+	Params ReplaceRecoveryCodesParams
+}
+
+type ReplaceRecoveryCodesResponseObject interface {
+	VisitReplaceRecoveryCodesResponse(w http.ResponseWriter) error
+}
+
+type ReplaceRecoveryCodes200JSONResponse RecoveryCodesResponse
+
+func (response ReplaceRecoveryCodes200JSONResponse) VisitReplaceRecoveryCodesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginTotpRequestObject struct {
+}
+
+type BeginTotpResponseObject interface {
+	VisitBeginTotpResponse(w http.ResponseWriter) error
+}
+
+type BeginTotp200JSONResponse TotpSetupResponse
+
+func (response BeginTotp200JSONResponse) VisitBeginTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnableTotpRequestObject struct {
+	Params EnableTotpParams
+	Body   *EnableTotpJSONRequestBody
+}
+
+type EnableTotpResponseObject interface {
+	VisitEnableTotpResponse(w http.ResponseWriter) error
+}
+
+type EnableTotp200JSONResponse PrincipalResponse
+
+func (response EnableTotp200JSONResponse) VisitEnableTotpResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3415,6 +3794,27 @@ type StrictServerInterface interface {
 	// GrantAdmin Grant admin
 	// (POST /api/admins/{userId})
 	GrantAdmin(ctx context.Context, request GrantAdminRequestObject) (GrantAdminResponseObject, error)
+	// DisableEmail Disable e-mail 2FA
+	// (DELETE /api/auth/2fa/email)
+	DisableEmail(ctx context.Context, request DisableEmailRequestObject) (DisableEmailResponseObject, error)
+	// EnableEmail Enable e-mail 2FA
+	// (POST /api/auth/2fa/email/enable)
+	EnableEmail(ctx context.Context, request EnableEmailRequestObject) (EnableEmailResponseObject, error)
+	// PreferFactor Change preferred method
+	// (POST /api/auth/2fa/preferred-method)
+	PreferFactor(ctx context.Context, request PreferFactorRequestObject) (PreferFactorResponseObject, error)
+	// DisableTotp Disable TOTP
+	// (DELETE /api/auth/2fa/totp)
+	DisableTotp(ctx context.Context, request DisableTotpRequestObject) (DisableTotpResponseObject, error)
+	// ReplaceRecoveryCodes Regenerate recovery codes
+	// (POST /api/auth/2fa/totp/recovery-codes)
+	ReplaceRecoveryCodes(ctx context.Context, request ReplaceRecoveryCodesRequestObject) (ReplaceRecoveryCodesResponseObject, error)
+	// BeginTotp Begin TOTP setup
+	// (GET /api/auth/2fa/totp/setup)
+	BeginTotp(ctx context.Context, request BeginTotpRequestObject) (BeginTotpResponseObject, error)
+	// EnableTotp Enable TOTP
+	// (POST /api/auth/2fa/totp/setup)
+	EnableTotp(ctx context.Context, request EnableTotpRequestObject) (EnableTotpResponseObject, error)
 	// VerifyEmail Verify e-mail
 	// (POST /api/auth/email/verification)
 	VerifyEmail(ctx context.Context, request VerifyEmailRequestObject) (VerifyEmailResponseObject, error)
@@ -3631,6 +4031,246 @@ func (sh *strictHandler) GrantAdmin(ctx echo.Context, userId string) error {
 		return err
 	} else if validResponse, ok := response.(GrantAdminResponseObject); ok {
 		return validResponse.VisitGrantAdminResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DisableEmail operation middleware
+func (sh *strictHandler) DisableEmail(ctx echo.Context, params DisableEmailParams) error {
+	var request DisableEmailRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DisableEmail(ctx.Request().Context(), request.(DisableEmailRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DisableEmail")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DisableEmailResponseObject); ok {
+		return validResponse.VisitDisableEmailResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// EnableEmail operation middleware
+func (sh *strictHandler) EnableEmail(ctx echo.Context, params EnableEmailParams) error {
+	var request EnableEmailRequestObject
+
+	request.Params = params
+
+	var body EnableEmailJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.EnableEmail(ctx.Request().Context(), request.(EnableEmailRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EnableEmail")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EnableEmailResponseObject); ok {
+		return validResponse.VisitEnableEmailResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PreferFactor operation middleware
+func (sh *strictHandler) PreferFactor(ctx echo.Context) error {
+	var request PreferFactorRequestObject
+
+	var body PreferFactorJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PreferFactor(ctx.Request().Context(), request.(PreferFactorRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreferFactor")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PreferFactorResponseObject); ok {
+		return validResponse.VisitPreferFactorResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DisableTotp operation middleware
+func (sh *strictHandler) DisableTotp(ctx echo.Context, params DisableTotpParams) error {
+	var request DisableTotpRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DisableTotp(ctx.Request().Context(), request.(DisableTotpRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DisableTotp")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DisableTotpResponseObject); ok {
+		return validResponse.VisitDisableTotpResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReplaceRecoveryCodes operation middleware
+func (sh *strictHandler) ReplaceRecoveryCodes(ctx echo.Context, params ReplaceRecoveryCodesParams) error {
+	var request ReplaceRecoveryCodesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReplaceRecoveryCodes(ctx.Request().Context(), request.(ReplaceRecoveryCodesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReplaceRecoveryCodes")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReplaceRecoveryCodesResponseObject); ok {
+		return validResponse.VisitReplaceRecoveryCodesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// BeginTotp operation middleware
+func (sh *strictHandler) BeginTotp(ctx echo.Context) error {
+	var request BeginTotpRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.BeginTotp(ctx.Request().Context(), request.(BeginTotpRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BeginTotp")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(BeginTotpResponseObject); ok {
+		return validResponse.VisitBeginTotpResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// EnableTotp operation middleware
+func (sh *strictHandler) EnableTotp(ctx echo.Context, params EnableTotpParams) error {
+	var request EnableTotpRequestObject
+
+	request.Params = params
+
+	var body EnableTotpJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.EnableTotp(ctx.Request().Context(), request.(EnableTotpRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EnableTotp")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EnableTotpResponseObject); ok {
+		return validResponse.VisitEnableTotpResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

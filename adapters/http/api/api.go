@@ -16,6 +16,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"gatehouse/domain/factor"
 	"gatehouse/domain/secret"
 )
 
@@ -124,6 +125,24 @@ type QuerySecret struct{ secret.Text }
 
 // Bind never fails.
 func (s *QuerySecret) Bind(text string) error { return s.UnmarshalText([]byte(text)) }
+
+// OneTimeCode is a code that was typed, sent as a string or as a number. What it
+// is worth is decided by [factor.ParseCode].
+type OneTimeCode struct{ secret.Text }
+
+// UnmarshalJSON never fails on a string or a number.
+func (c *OneTimeCode) UnmarshalJSON(b []byte) error {
+	if len(b) == 0 || b[0] != '"' {
+		c.Text = secret.New(factor.PadCode(string(b)))
+		return nil
+	}
+	var typed string
+	if err := json.Unmarshal(b, &typed); err != nil {
+		return errors.New("not a code") // err may quote it
+	}
+	c.Text = secret.New(typed)
+	return nil
+}
 
 // Count is a whole number in the query. It may have any number of digits: what
 // is too large counts as the largest there is.

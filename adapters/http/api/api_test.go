@@ -15,6 +15,7 @@ import (
 	"github.com/oapi-codegen/runtime"
 
 	"gatehouse/adapters/http/api"
+	"gatehouse/domain/factor"
 	"gatehouse/domain/fault"
 )
 
@@ -289,4 +290,38 @@ func TestMailedTokenOfTheQueryIsASecret(t *testing.T) {
 			t.Errorf("%q: token missing is %t", query, m.params.Token.Missing())
 		}
 	}
+}
+
+func TestCodesAreReadFromStringsAndNumbers(t *testing.T) {
+	for sent, want := range map[string]string{
+		`"042137"`: "042137", `" 04 21 37"`: " 04 21 37", `42137`: "042137", `0`: "000000", `1234567`: "1234567",
+		`-5`: "0000-5", `"\u0030"`: "0", `1e3`: "0001e3", `""`: "",
+	} {
+		var body struct{ Code api.OneTimeCode }
+		if err := json.Unmarshal([]byte(`{"Code":`+sent+`}`), &body); err != nil || body.Code.Reveal() != want {
+			t.Errorf("%s is read as %q, %v, want %q", sent, body.Code.Reveal(), err, want)
+		}
+	}
+}
+
+// FuzzOneTimeCode holds what is read to what was sent.
+func FuzzOneTimeCode(f *testing.F) {
+	for _, seed := range []string{`"042137"`, `42137`, `null`, `[1]`, `"\ud800"`, `1.5e+300`, `{"a":1}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, sent []byte) {
+		var c api.OneTimeCode
+		if json.Unmarshal(sent, &c) != nil {
+			return
+		}
+		code, ok := factor.ParseCode(c.Text)
+		var number json.Number
+		var text string
+		switch {
+		case !ok:
+		case json.Unmarshal(sent, &text) == nil && text == c.Reveal():
+		case json.Unmarshal(sent, &number) != nil || strings.TrimLeft(number.String(), "0") != strings.TrimLeft(code.Reveal(), "0"):
+			t.Errorf("%q became %q", sent, code.Reveal())
+		}
+	})
 }

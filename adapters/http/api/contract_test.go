@@ -302,6 +302,15 @@ func TestGateAsksWhatTheContractAsks(t *testing.T) {
 	})
 }
 
+func TestHeadIsAnsweredWhereGetChangesNothing(t *testing.T) {
+	eachBuilt(t, func(t *testing.T, op operation, e endpoint) {
+		want := slices.Contains([]string{"T4", "O5", "O6"}, e.ID) // contract §1.1
+		if got, _ := op.Extensions["x-get-only"].(bool); got != want {
+			t.Errorf("x-get-only is %t", got)
+		}
+	})
+}
+
 func TestSecurityTellsReadersWhatTheGateAsks(t *testing.T) {
 	security := map[string][]string{
 		"none":                 {},
@@ -440,6 +449,8 @@ func typeOf(t *testing.T, ref *openapi3.SchemaRef) string {
 			return "object locale -> " + of
 		}
 		return "object name -> " + of
+	case len(s.OneOf) == 2:
+		return typeOf(t, s.OneOf[0]) + " or " + typeOf(t, s.OneOf[1])
 	case s.Format == "uuid":
 		return "uuid"
 	case s.Format == "date-time":
@@ -504,6 +515,7 @@ var answers = []any{
 	api.PrincipalResponse{},
 	api.PrincipalOverview{},
 	api.Problem{},
+	api.RecoveryCodesResponse{},
 	api.RefreshResponse{},
 	api.Rendition{},
 	api.RotationStatus{},
@@ -513,6 +525,7 @@ var answers = []any{
 	api.StatusResponse{},
 	api.StepUpResponse{},
 	api.Success{},
+	api.TotpSetupResponse{},
 }
 
 func TestAnswersHaveEveryMember(t *testing.T) {

@@ -84,6 +84,7 @@ func (w *Work) stores(s outbound.Stores) outbound.Stores {
 		Outbox: outbox{s.Outbox, w}, Attempts: attempts{s.Attempts, w}, Cooldowns: cooldowns{s.Cooldowns, w},
 		Devices: s.Devices, Keys: keys{s.Keys, w}, Rotations: rotations{s.Rotations, w}, Rekeying: rekeying{s.Rekeying, w},
 		Restores: restores{s.Restores, w}, Erasures: s.Erasures, Entry: entry{s.Entry, w},
+		Apps: apps{s.Apps, w}, Setups: setups{s.Setups, w}, RecoveryCodes: recoveryCodes{s.RecoveryCodes, w}, MailedCodes: mailedCodes{s.MailedCodes, w},
 	}
 }
 
