@@ -33,6 +33,7 @@ type Hasher struct {
 	misused  atomic.Bool
 	open     atomic.Int32 // turns
 	made     atomic.Int32 // hashes
+	alike    atomic.Int32 // of these, with the salt of another
 	compared atomic.Int32
 }
 
@@ -56,8 +57,10 @@ func (h *Hasher) Networks() []string {
 	return append([]string(nil), h.networks...)
 }
 
-// Made is how many hashes were made, Compared how many passwords were.
+// Made is how many hashes were made, Alike how many of these with the salt of
+// another one, Compared how many passwords were compared.
 func (h *Hasher) Made() int     { return int(h.made.Load()) }
+func (h *Hasher) Alike() int    { return int(h.alike.Load()) }
 func (h *Hasher) Compared() int { return int(h.compared.Load()) }
 
 // Misused tells what nobody may do: hash while it is forbidden, or keep a turn.
@@ -94,7 +97,10 @@ func (t *turn) Hash(p password.Plain) (password.Hash, error) {
 	return HashOf(p.Reveal()), nil
 }
 
-func (t *turn) HashLike(p password.Plain, _ password.Hash) (password.Hash, error) { return t.Hash(p) }
+func (t *turn) HashLike(p password.Plain, _ password.Hash) (password.Hash, error) {
+	t.h.alike.Add(1)
+	return t.Hash(p)
+}
 
 func (t *turn) Matches(p password.Plain, stored password.Hash) (ok, outdated bool, err error) {
 	t.h.check()
