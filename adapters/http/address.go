@@ -80,14 +80,13 @@ func (p peers) requestID(r *http.Request, newID func() string) string {
 // maxUserAgent is as much of a User-Agent as is looked at.
 const maxUserAgent = 512
 
-// deviceOf guesses labels from the User-Agent. They are for lists and alerts;
+// deviceOf guesses labels from a User-Agent. They are for lists and alerts;
 // nothing is decided by them.
-func deviceOf(r *http.Request) client.Device {
-	ua := r.UserAgent()
-	if len(ua) > maxUserAgent {
-		ua = ua[:maxUserAgent]
+func deviceOf(agent string) client.Device {
+	if agent == "" {
+		return client.Device{}
 	}
-	parsed := useragent.Parse(ua)
+	parsed := useragent.Parse(agent[:min(len(agent), maxUserAgent)])
 	return client.Device{Browser: label(parsed.Name), OS: label(parsed.OS)}
 }
 

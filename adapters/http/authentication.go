@@ -84,7 +84,7 @@ func (h authentication) Refresh(ctx context.Context, r api.RefreshRequestObject)
 		return nil, err
 	}
 	s := sceneOf(ctx)
-	s.from.Device = client.Device{} // what is not stated keeps its stored value
+	s.agent = "" // what is not stated keeps its stored value
 	in, err := h.refresh.Do(ctx, inbound.Refresh{Context: s.origin(device), RefreshToken: s.sent.refresh})
 	if err != nil {
 		return nil, err

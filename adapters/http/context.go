@@ -17,7 +17,8 @@ type scene struct {
 	id        string              // of the request
 	lang      string              // of what is said in the answer
 	locale    string              // canonical tag of the mails the request causes
-	from      client.Info         // address, and device by User-Agent
+	from      client.Address      // of whoever asks
+	agent     string              // User-Agent, unless it is not to be asked for a device
 	sent      credentials         // tokens as sent
 	access    inbound.Access      // nobody unless an access token was accepted
 	challenge *onetime.Item       // nil unless one was taken
@@ -43,9 +44,10 @@ func sceneOf(ctx context.Context) *scene {
 // origin is what every command says about where it comes from. The device is
 // the stated one, each missing label taken from the User-Agent.
 func (s *scene) origin(stated client.Device) inbound.Context {
-	from := s.from
-	from.Device = stated.Or(from.Device)
-	return inbound.Context{Caller: s.caller(), From: from, Locale: s.locale}
+	return inbound.Context{
+		Caller: s.caller(), Locale: s.locale,
+		From: client.Info{Address: s.from, Device: stated.Or(deviceOf(s.agent))},
+	}
 }
 
 func (s *scene) caller() session.Caller { return s.access.Caller }

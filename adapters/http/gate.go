@@ -231,7 +231,7 @@ func (g *gate) withinSize(c echo.Context, _ *scene) error {
 func (g *gate) withinLimits(c echo.Context, s *scene) error {
 	takes := make([]limit.Take, 0, len(g.policy.Buckets))
 	for _, b := range g.policy.Buckets {
-		takes = append(takes, limit.Take{Key: b + " " + s.from.Address.Bucket(), Budget: g.d.Limits.of(b)})
+		takes = append(takes, limit.Take{Key: b + " " + s.from.Bucket(), Budget: g.d.Limits.of(b)})
 	}
 	refused, wait := g.take(c, takes)
 	if refused < 0 {

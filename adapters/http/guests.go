@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"gatehouse/adapters/http/api"
-	"gatehouse/domain/client"
 	"gatehouse/ports/inbound"
 )
 
@@ -38,7 +37,7 @@ func (h guests) ConvertGuest(ctx context.Context, r api.ConvertGuestRequestObjec
 		return nil, err
 	}
 	s := sceneOf(ctx)
-	s.from.Device = client.Device{} // what is not stated keeps its stored value
+	s.agent = "" // what is not stated keeps its stored value
 	in, err := h.convert.Do(ctx, inbound.ConvertGuest{Context: s.origin(device), Email: r.Body.Email, Password: r.Body.Password})
 	if !stands(err) {
 		return nil, err

@@ -22,7 +22,6 @@ import (
 
 	"gatehouse/adapters/http/api"
 	"gatehouse/adapters/http/web"
-	"gatehouse/domain/client"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/group"
 	"gatehouse/domain/limit"
@@ -286,7 +285,7 @@ func onEveryAnswer(d Deps) echo.MiddlewareFunc {
 			r, began := c.Request(), d.Now()
 			s := &scene{
 				id: trusted.requestID(r, d.NewID), lang: d.Words.Best(strings.Join(r.Header.Values("Accept-Language"), ",")), answer: c.Response(),
-				from: client.Info{Address: trusted.address(r), Device: deviceOf(r)},
+				from: trusted.address(r), agent: r.UserAgent(),
 			}
 			s.locale = s.lang
 			c.SetRequest(r.WithContext(withScene(r.Context(), s)))
