@@ -85,12 +85,15 @@ const (
 	accessColumns = "SELECT s.id, s.principal_id, s.refresh_jti, s.amr, " +
 		"s.started_at, s.last_active, s.expires_at, s.absolute_until, s.ended_at, "
 	accessTables = " FROM sessions s JOIN principals p ON p.id = s.principal_id"
-	accessQuery  = accessColumns + "NULL, " + principalColumns + accessTables + " WHERE s.id = ?"
+)
+
+var (
+	accessQuery = sqlOf(accessColumns + "NULL, " + principalColumns + accessTables + " WHERE s.id = ?")
 
 	// Most tokens are the current one, for which there is nothing to be found.
-	refreshableQuery = accessColumns + "CASE WHEN s.refresh_jti <> ? THEN (" +
+	refreshableQuery = sqlOf(accessColumns + "CASE WHEN s.refresh_jti <> ? THEN (" +
 		"SELECT g.pair FROM refresh_grace g WHERE g.session_id = s.id AND g.presented = ? AND g.until > ?) END, " +
-		principalColumns + accessTables + " WHERE s.id = ?"
+		principalColumns + accessTables + " WHERE s.id = ?")
 )
 
 func (r *accessRow) fields() []any {
@@ -102,7 +105,7 @@ func (r *accessRow) fields() []any {
 }
 
 func (t sessions) Access(ctx context.Context, id session.ID) (outbound.Access, error) {
-	r, err := take[accessRow](ctx, t.conn, "read session", accessQuery, string(id))
+	r, err := take[accessRow](ctx, t.conn, "read session", t.sql(accessQuery), string(id))
 	if err != nil {
 		return outbound.Access{}, err
 	}
@@ -110,7 +113,7 @@ func (t sessions) Access(ctx context.Context, id session.ID) (outbound.Access, e
 }
 
 func (t sessions) Refreshable(ctx context.Context, id session.ID, presented string, now time.Time) (outbound.Access, *session.Pair, error) {
-	r, err := take[accessRow](ctx, t.conn, "read session", refreshableQuery, presented, presented, at(now), string(id))
+	r, err := take[accessRow](ctx, t.conn, "read session", t.sql(refreshableQuery), presented, presented, at(now), string(id))
 	if err != nil {
 		return outbound.Access{}, nil, err
 	}
@@ -186,34 +189,32 @@ func (t sessions) Rotate(ctx context.Context, r session.Rotation) (done bool, er
 	return done && err == nil, err
 }
 
+// current is a session s that is live and may be refreshed with a token.
+const current = "s.id = $2 AND s.refresh_jti = $4 AND s.ended_at IS NULL AND s.expires_at > $1 AND s.absolute_until > $1"
+
 // rotateAtOnce writes to the principal first, as everybody does, lest somebody
 // who ends its sessions waits for us while we wait for them; and only if there
 // is something to rotate. Each part sees rows as they were when the statement
 // began, but checks again what it waited for.
 func (c *conn) rotateAtOnce(ctx context.Context, r rotation) (bool, error) {
-	now := at(r.At)
 	won, err := returning[number](ctx, c, "rotate refresh token", `
 WITH p AS (
-	UPDATE principals SET last_active = GREATEST(last_active, ?)
-	WHERE id = (SELECT s.principal_id FROM sessions s WHERE s.id = ? AND s.principal_id = ? AND `+current+`)
+	UPDATE principals SET last_active = GREATEST(last_active, $1)
+	WHERE id = (SELECT s.principal_id FROM sessions s WHERE s.principal_id = $3 AND `+current+`)
 	RETURNING id
 ), s AS (
-	UPDATE sessions s SET refresh_jti = ?, last_active = ?, expires_at = ?,
-		browser = COALESCE(?, browser), os = COALESCE(?, os), origin = ?
-	WHERE s.id = ? AND s.principal_id = (SELECT id FROM p) AND `+current+`
+	UPDATE sessions s SET refresh_jti = $5, last_active = $1, expires_at = $6,
+		browser = COALESCE($7, browser), os = COALESCE($8, os), origin = $9
+	WHERE s.principal_id = (SELECT id FROM p) AND `+current+`
 	RETURNING s.id
 )
 INSERT INTO refresh_grace (session_id, presented, rotated_at, until, pair)
-SELECT id, ?::text, ?::timestamptz, ?::timestamptz, ?::bytea FROM s
+SELECT id, $4, $1, $10::timestamptz, $11::bytea FROM s
 RETURNING 1`,
-		now, string(r.SessionID), string(r.PrincipalID), r.Presented, now, now,
-		r.Next, now, at(r.ExpiresAt), r.browser, r.os, r.origin, string(r.SessionID), r.Presented, now, now,
-		r.Presented, now, at(r.GraceUntil), r.pair)
+		at(r.At), string(r.SessionID), string(r.PrincipalID), r.Presented, r.Next, at(r.ExpiresAt),
+		r.browser, r.os, r.origin, at(r.GraceUntil), r.pair)
 	return len(won) == 1, err
 }
-
-// current is a session s that is live and may be refreshed with a token.
-const current = "s.refresh_jti = ? AND s.ended_at IS NULL AND s.expires_at > ? AND s.absolute_until > ?"
 
 func (c *conn) rotateInSteps(ctx context.Context, r rotation) (bool, error) {
 	const op = "rotate refresh token"

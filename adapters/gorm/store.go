@@ -283,8 +283,26 @@ func collect[T any](rows interface {
 	return all, nil
 }
 
-// numbered writes placeholders as PostgreSQL has them.
+// sqlText is a statement for both engines, whose placeholders are numbered once
+// rather than for each request.
+type sqlText struct{ plain, numbered string }
+
+func sqlOf(query string) sqlText { return sqlText{query, numbered(query)} }
+
+// sql returns s as the engine of c wants it.
+func (c *conn) sql(s sqlText) string {
+	if c.postgres {
+		return s.numbered
+	}
+	return s.plain
+}
+
+// numbered writes placeholders as PostgreSQL has them, and leaves them that are
+// so already.
 func numbered(query string) string {
+	if !strings.Contains(query, "?") {
+		return query
+	}
 	b := make([]byte, 0, len(query)+64)
 	for n := 1; ; n++ {
 		before, after, found := strings.Cut(query, "?")
