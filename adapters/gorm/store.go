@@ -268,11 +268,14 @@ func scan[T any](ctx context.Context, c *conn, db *gorm.DB, query string, args [
 	return collect[T](rows)
 }
 
-// collect reads rows to their end.
-func collect[T any](rows interface {
+// cursor is what rows of database/sql and of pgx have in common.
+type cursor interface {
 	Next() bool
 	Scan(into ...any) error
-}) (all []T, err error) {
+}
+
+// collect reads rows to their end.
+func collect[T any](rows cursor) (all []T, err error) {
 	for rows.Next() {
 		var row T
 		if err := rows.Scan(any(&row).(fielded).fields()...); err != nil {
