@@ -20,7 +20,7 @@ func (h admins) GrantAdmin(ctx context.Context, r api.GrantAdminRequestObject) (
 	if err != nil {
 		return nil, err
 	}
-	return api.GrantAdmin200JSONResponse(principalOf(p)), nil
+	return api.GrantAdmin200JSONResponse(principalOf(ctx, p)), nil
 }
 
 // RevokeAdmin handles DELETE /api/admins/{userId} (D2).
@@ -29,5 +29,5 @@ func (h admins) RevokeAdmin(ctx context.Context, r api.RevokeAdminRequestObject)
 	if err != nil {
 		return nil, err
 	}
-	return api.RevokeAdmin200JSONResponse(principalOf(p)), nil
+	return api.RevokeAdmin200JSONResponse(principalOf(ctx, p)), nil
 }

@@ -60,7 +60,7 @@ func (s speaker) entered(ctx context.Context, in inbound.SignedIn) (out api.Logi
 		out.TwoFactorAuthenticationToken, out.TwoFactorMethods, out.PreferredTwoFactorMethod = s.challenge(ctx, c)
 		return out
 	}
-	who := principalOf(in.Principal)
+	who := principalOf(ctx, in.Principal)
 	out.User, out.Location = &who, locationOf(in.Location)
 	out.AccessToken, out.RefreshToken = s.tokens(ctx, in.Tokens)
 	return out
@@ -90,7 +90,7 @@ func (h authentication) Refresh(ctx context.Context, r api.RefreshRequestObject)
 		return nil, err
 	}
 	access, refresh := h.tokens(ctx, in.Tokens)
-	return api.Refresh200JSONResponse{User: principalOf(in.Principal), AccessToken: access, RefreshToken: refresh}, nil
+	return api.Refresh200JSONResponse{User: principalOf(ctx, in.Principal), AccessToken: access, RefreshToken: refresh}, nil
 }
 
 // StepUp handles POST /api/auth/step-up (A5).

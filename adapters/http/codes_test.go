@@ -419,6 +419,7 @@ func subjects() map[string]subject {
 	maps.Copy(all, peopleSubjects())
 	maps.Copy(all, passkeySubjects())
 	maps.Copy(all, enrolmentSubjects())
+	maps.Copy(all, avatarSubjects())
 	return all
 }
 

@@ -17,6 +17,8 @@ type scene struct {
 	id        string              // of the request
 	lang      string              // of what is said in the answer
 	locale    string              // canonical tag of the mails the request causes
+	base      string              // URL of the service
+	cached    string              // tags of what the client has already, as sent
 	from      client.Address      // of whoever asks
 	agent     string              // User-Agent, unless it is not to be asked for a device
 	sent      credentials         // tokens as sent

@@ -28,7 +28,7 @@ func (h enrolment) PreferFactor(ctx context.Context, r api.PreferFactorRequestOb
 	if err != nil {
 		return nil, err
 	}
-	return api.PreferFactor200JSONResponse(principalOf(p)), nil
+	return api.PreferFactor200JSONResponse(principalOf(ctx, p)), nil
 }
 
 // BeginTotp handles GET /api/auth/2fa/totp/setup (T4).
@@ -61,7 +61,7 @@ func (h enrolment) EnableTotp(ctx context.Context, r api.EnableTotpRequestObject
 	if err != nil {
 		return nil, err
 	}
-	return api.EnableTotp200JSONResponse(principalOf(p)), nil
+	return api.EnableTotp200JSONResponse(principalOf(ctx, p)), nil
 }
 
 // DisableTotp handles DELETE /api/auth/2fa/totp (T6).
@@ -70,7 +70,7 @@ func (h enrolment) DisableTotp(ctx context.Context, _ api.DisableTotpRequestObje
 	if err != nil {
 		return nil, err
 	}
-	return api.DisableTotp200JSONResponse(principalOf(p)), nil
+	return api.DisableTotp200JSONResponse(principalOf(ctx, p)), nil
 }
 
 // ReplaceRecoveryCodes handles POST /api/auth/2fa/totp/recovery-codes (T12).
@@ -88,7 +88,7 @@ func (h enrolment) EnableEmail(ctx context.Context, r api.EnableEmailRequestObje
 	if err != nil {
 		return nil, err
 	}
-	return api.EnableEmail200JSONResponse(principalOf(p)), nil
+	return api.EnableEmail200JSONResponse(principalOf(ctx, p)), nil
 }
 
 // DisableEmail handles DELETE /api/auth/2fa/email (T10).
@@ -97,5 +97,5 @@ func (h enrolment) DisableEmail(ctx context.Context, _ api.DisableEmailRequestOb
 	if err != nil {
 		return nil, err
 	}
-	return api.DisableEmail200JSONResponse(principalOf(p)), nil
+	return api.DisableEmail200JSONResponse(principalOf(ctx, p)), nil
 }

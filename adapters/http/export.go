@@ -37,7 +37,7 @@ func (h export) ExportSelf(ctx context.Context, _ api.ExportSelfRequestObject) (
 	}
 	s.answer.Header().Set(echo.HeaderContentDisposition, `attachment; filename="gatehouse-export-`+e.At.UTC().Format(time.DateOnly)+`.json"`)
 	return api.ExportSelf200JSONResponse{
-		Version: exportVersion, CreatedAt: api.Instant(e.At), Note: exportNote, Profile: principalOf(e.Principal),
+		Version: exportVersion, CreatedAt: api.Instant(e.At), Note: exportNote, Profile: principalOf(ctx, e.Principal),
 		Identities: identitiesOf(e.Principal), RecoveryCodes: e.RecoveryCodes, Sessions: each(e.Sessions, pastOf(s.caller().SessionID)),
 		Devices: each(e.Devices, deviceOfPerson), OneTimeItems: each(e.Items, itemOf), Mails: each(e.Mails, mailOf),
 		Passkeys: each(e.Passkeys, passkeyOfPerson), Events: each(e.Events, eventOf(e.Principal.ID())),

@@ -33,6 +33,7 @@ type gate struct {
 	policy  policy
 	codes   []string // the faults the operation names
 	locale  bool     // whether it takes the parameter locale
+	form    bool     // whether its body is a form, which the handler reads
 }
 
 // policy is the extension x-gate of an operation.
@@ -115,6 +116,7 @@ func (g *gate) readPolicy() error {
 	if g.codes, err = codesOf(op); err != nil {
 		return err
 	}
+	g.form = op.RequestBody != nil && op.RequestBody.Value.Content[formData] != nil
 	g.locale = op.Parameters.GetByInAndName("query", "locale") != nil
 	return nil
 }
@@ -221,10 +223,14 @@ func (g *gate) withinSize(c echo.Context, _ *scene) error {
 	if g.route.Operation.RequestBody == nil {
 		return nil
 	}
-	if r.ContentLength > g.d.BodyLimit {
+	most := g.d.BodyLimit
+	if g.form {
+		most = g.d.AvatarLimit + envelope
+	}
+	if r.ContentLength > most {
 		return fault.New(fault.RequestTooLarge)
 	}
-	r.Body = http.MaxBytesReader(c.Response(), r.Body, g.d.BodyLimit)
+	r.Body = http.MaxBytesReader(c.Response(), r.Body, most)
 	return nil
 }
 

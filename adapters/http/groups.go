@@ -87,7 +87,7 @@ func (h groups) AddMember(ctx context.Context, r api.AddMemberRequestObject) (ap
 	if err != nil {
 		return nil, err
 	}
-	return api.AddMember200JSONResponse(principalOf(p)), nil
+	return api.AddMember200JSONResponse(principalOf(ctx, p)), nil
 }
 
 // RemoveMember handles DELETE /api/groups/{groupKey}/members/{userId} (R7).
@@ -98,7 +98,7 @@ func (h groups) RemoveMember(ctx context.Context, r api.RemoveMemberRequestObjec
 	if err != nil {
 		return nil, err
 	}
-	return api.RemoveMember200JSONResponse(principalOf(p)), nil
+	return api.RemoveMember200JSONResponse(principalOf(ctx, p)), nil
 }
 
 // principalIn is the id in a path, which may be in capitals.

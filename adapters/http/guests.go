@@ -26,7 +26,7 @@ func (h guests) CreateGuest(ctx context.Context, r api.CreateGuestRequestObject)
 	}
 	access, refresh := h.tokens(ctx, in.Tokens)
 	return api.CreateGuest200JSONResponse{
-		User: principalOf(in.Principal), AccessToken: access, RefreshToken: refresh, Location: locationOf(in.Location),
+		User: principalOf(ctx, in.Principal), AccessToken: access, RefreshToken: refresh, Location: locationOf(in.Location),
 	}, nil
 }
 
@@ -47,6 +47,6 @@ func (h guests) ConvertGuest(ctx context.Context, r api.ConvertGuestRequestObjec
 		return nil, err
 	}
 	return api.ConvertGuest200JSONResponse{
-		User: principalOf(in.Principal), AccessToken: access, RefreshToken: refresh, Location: locationOf(in.Location),
+		User: principalOf(ctx, in.Principal), AccessToken: access, RefreshToken: refresh, Location: locationOf(in.Location),
 	}, nil
 }

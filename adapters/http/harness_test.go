@@ -34,6 +34,7 @@ import (
 	"gatehouse/adapters/jwx"
 	"gatehouse/adapters/ledger"
 	"gatehouse/adapters/memory"
+	"gatehouse/adapters/picture"
 	"gatehouse/adapters/qr"
 	"gatehouse/adapters/totp"
 	"gatehouse/adapters/webauthn"
@@ -41,6 +42,7 @@ import (
 	appaccount "gatehouse/application/account"
 	"gatehouse/application/administration"
 	"gatehouse/application/attempt"
+	appavatar "gatehouse/application/avatar"
 	"gatehouse/application/directory"
 	"gatehouse/application/erasure"
 	"gatehouse/application/grant"
@@ -54,6 +56,7 @@ import (
 	"gatehouse/application/registration"
 	appsession "gatehouse/application/session"
 	"gatehouse/application/twofactor"
+	"gatehouse/domain/avatar"
 	"gatehouse/domain/client"
 	"gatehouse/domain/dossier"
 	"gatehouse/domain/email"
@@ -162,6 +165,7 @@ type world struct {
 	server   *httptest.Server
 	mailed   []notice.Notice
 	ledger   string // path
+	files    *memory.Storage
 }
 
 type clock struct{ at atomic.Int64 }
@@ -270,7 +274,7 @@ func newWorld(t testing.TB, options ...option) *world {
 	}
 	w := &world{
 		t: t, clock: &clock{}, store: memory.New(), faults: &faults{on: map[string]planned{}}, log: &logBuffer{},
-		traffic: &traffic{}, stopping: &atomic.Bool{}, ledger: filepath.Join(t.TempDir(), "erasures.jsonl"),
+		traffic: &traffic{}, stopping: &atomic.Bool{}, ledger: filepath.Join(t.TempDir(), "erasures.jsonl"), files: memory.NewStorage(),
 	}
 	w.clock.at.Store(start.UnixNano())
 	var err error
@@ -414,13 +418,20 @@ func (w *world) compose(s setup) adapter.Deps {
 		EnableEmail:          twofactor.NewEmailEnabler(twofactor.EmailEnablerDeps{Deps: factors, Attempts: taker}),
 		DisableEmail:         twofactor.NewEmailDisabler(leaving),
 
+		SetAvatar: appavatar.NewSetter(appavatar.SetterDeps{
+			Work: work, Storage: faultyStorage{w.files, w.faults}, Painter: picture.New(picture.Config{MaxPixels: 40_000_000, Memory: 1 << 30, Parallel: 2, Waiting: 4}),
+			Now: now, NewID: newID, NewKey: func() string { return strings.ToLower(rand.Text()) }, Wake: func() {},
+		}),
+		RemoveAvatar: appavatar.NewRemover(appavatar.RemoverDeps{Work: work, Now: now, Wake: func() {}}),
+		FindFile:     appavatar.NewFinder(appavatar.FinderDeps{Work: work, Storage: faultyStorage{w.files, w.faults}}),
+
 		ConvertGuest: registration.NewConverter(registration.ConverterDeps{
 			Work: work, Hasher: hasher, Leaks: s.leaks, Issuer: w.issuer, Mail: mail, Revocations: revocations, Locate: locate, Now: now, NewID: newID, NewSecret: newSecret,
 		}),
 		CreateGuest: guest.NewCreator(guest.CreatorDeps{Work: work, Issuer: w.issuer, Locate: locate, NewID: newID, Now: now}),
 
 		Buckets: faultyBuckets{memory.NewBuckets(), w.faults}, Words: words(), Traffic: w.traffic, NewID: newID, Now: now,
-		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Stopping: w.stopping, Unfit: func(context.Context) error { return nil }, BaseURL: base, BodyLimit: 64 << 10,
+		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Stopping: w.stopping, Unfit: func(context.Context) error { return nil }, BaseURL: base, BodyLimit: 64 << 10, AvatarLimit: 5 << 20,
 		StepUpAge: 10 * time.Minute,
 		Transport: adapter.Transport{HeaderAllowed: true, HeaderPreferred: true},
 		Limits: adapter.Limits{
@@ -511,7 +522,46 @@ func faultyStores(s outbound.Stores, f *faults) outbound.Stores {
 	s.Entry = faultyEntry{s.Entry, f}
 	s.Dossiers = faultyDossiers{s.Dossiers, f}
 	s.Passkeys = faultyPasskeys{s.Passkeys, f}
+	s.Files = faultyFiles{s.Files, f}
 	return s
+}
+
+type faultyFiles struct {
+	outbound.Files
+	f *faults
+}
+
+func (s faultyFiles) ByKey(ctx context.Context, key string) (avatar.File, error) {
+	if err := s.f.at("files.byKey"); err != nil {
+		return avatar.File{}, err
+	}
+	return s.Files.ByKey(ctx, key)
+}
+
+func (s faultyFiles) Swap(ctx context.Context, of principal.ID, now time.Time, keys ...string) error {
+	if err := s.f.at("files.swap"); err != nil {
+		return err
+	}
+	return s.Files.Swap(ctx, of, now, keys...)
+}
+
+type faultyStorage struct {
+	outbound.Storage
+	f *faults
+}
+
+func (s faultyStorage) Put(ctx context.Context, key, contentType string, content []byte) error {
+	if err := s.f.at("storage.put"); err != nil {
+		return err
+	}
+	return s.Storage.Put(ctx, key, contentType, content)
+}
+
+func (s faultyStorage) Open(ctx context.Context, key string) (outbound.Content, error) {
+	if err := s.f.at("storage.open"); err != nil {
+		return outbound.Content{}, err
+	}
+	return s.Storage.Open(ctx, key)
 }
 
 type faultyEntry struct {
@@ -989,8 +1039,14 @@ func checkHeaders(t testing.TB, r request, a answer, https bool) {
 	if https {
 		want["Strict-Transport-Security"] = "max-age=31536000"
 	}
-	if strings.HasPrefix(r.path, "/.well-known/jwks.json") && a.status == http.StatusOK {
+	switch {
+	case a.status >= http.StatusBadRequest:
+	case strings.HasPrefix(r.path, "/.well-known/jwks.json"):
 		want["Cache-Control"] = "public, max-age=300"
+	case strings.HasPrefix(r.path, "/api/files/"):
+		want["Cache-Control"] = "public, max-age=31536000, immutable"
+		want["Content-Security-Policy"] = "default-src 'none'; sandbox"
+		want["Cross-Origin-Resource-Policy"] = "cross-origin"
 	}
 	for name, value := range want {
 		if got := strings.Join(a.header.Values(name), " | "); got != value {

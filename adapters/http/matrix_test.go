@@ -78,6 +78,10 @@ func effects() []effect {
 		{"P2", func(w *world, a, _ account) answer {
 			return w.send(req("PUT /api/users/me", `{"name":"X"}`, bearer(a.access)))
 		}, "a b", all, nil, "a b"},
+		{"P6", func(w *world, a, _ account) answer { return w.send(uploadBy(a, square())) }, "a b", all, nil, "a b"},
+		{"P7", func(w *world, a, _ account) answer {
+			return w.send(req("DELETE /api/users/me/avatar", "", bearer(a.access)))
+		}, "a b", all, nil, "a b"},
 		{"P5", func(w *world, a, _ account) answer { return w.send(changeBy(w.proven(a))) }, "a", "own link", []notice.Kind{notice.PasswordChanged}, "a"},
 		{"P5, that fails", func(w *world, a, _ account) answer {
 			r := changeBy(w.proven(a))

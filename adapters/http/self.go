@@ -26,7 +26,7 @@ func (h self) GetSelf(ctx context.Context, _ api.GetSelfRequestObject) (api.GetS
 	if err != nil {
 		return nil, err
 	}
-	return api.GetSelf200JSONResponse(principalOf(p)), nil
+	return api.GetSelf200JSONResponse(principalOf(ctx, p)), nil
 }
 
 // UpdateSelf handles PUT /api/users/me (P2).
@@ -35,7 +35,7 @@ func (h self) UpdateSelf(ctx context.Context, r api.UpdateSelfRequestObject) (ap
 	if err != nil {
 		return nil, err
 	}
-	return api.UpdateSelf200JSONResponse(principalOf(p)), nil
+	return api.UpdateSelf200JSONResponse(principalOf(ctx, p)), nil
 }
 
 // DeleteSelf handles DELETE /api/users/me (P3).
@@ -68,5 +68,5 @@ func (h self) ChangePassword(ctx context.Context, r api.ChangePasswordRequestObj
 	if err != nil {
 		return nil, err
 	}
-	return api.ChangePassword200JSONResponse(principalOf(p)), nil
+	return api.ChangePassword200JSONResponse(principalOf(ctx, p)), nil
 }

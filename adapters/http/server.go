@@ -63,6 +63,9 @@ type Deps struct {
 	ChangeEmail      inbound.UseCase[inbound.ChangeEmail, inbound.EmailChange]
 	ChangePassword   inbound.UseCase[inbound.ChangePassword, inbound.Self]
 	ExportSelf       inbound.UseCase[inbound.ExportSelf, inbound.Export]
+	SetAvatar        inbound.UseCase[inbound.SetAvatar, inbound.Self]
+	RemoveAvatar     inbound.UseCase[inbound.RemoveAvatar, inbound.Self]
+	FindFile         inbound.UseCase[inbound.FindFile, inbound.File]
 	DeleteSelf       inbound.UseCase[inbound.DeleteSelf, inbound.Done]
 	DeleteUser       inbound.UseCase[inbound.DeleteAccount, inbound.Done]
 	FindUsers        inbound.UseCase[inbound.FindUsers, inbound.UserPage]
@@ -105,6 +108,7 @@ type Deps struct {
 	AllowedOrigins []string
 	TrustedProxies []netip.Prefix
 	BodyLimit      int64 // bytes
+	AvatarLimit    int64 // bytes of a picture
 	Transport      Transport
 	Limits         Limits
 	StepUpAge      time.Duration // of the oldest proof that a step-up token stands for
@@ -168,6 +172,7 @@ type handlers struct {
 	export
 	enrolment
 	users
+	avatars
 	admins
 	guests
 	groups
@@ -206,6 +211,7 @@ func New(d Deps) (http.Handler, error) {
 		},
 		export:    export{d.ExportSelf},
 		users:     users{d.jar(), d.FindUsers, d.ViewUser, d.DeleteUser, d.DisableUser, d.EnableUser},
+		avatars:   avatars{d.AvatarLimit, d.SetAvatar, d.RemoveAvatar, d.FindFile},
 		admins:    admins{d.GrantAdmin, d.RevokeAdmin},
 		guests:    guests{say, d.CreateGuest, d.ConvertGuest},
 		groups:    groups{d.CreateGroup, d.ListGroups, d.ShowGroup, d.UpdateGroup, d.DeleteGroup, d.AddMember, d.RemoveMember},
@@ -279,12 +285,13 @@ func headAsGet(next http.Handler, but ...string) http.Handler {
 // into an ordinary failure, and logs one line per request: the route's pattern,
 // never the path, which may hold what is nobody's business.
 func onEveryAnswer(d Deps) echo.MiddlewareFunc {
-	trusted := peers(d.TrustedProxies)
+	trusted, base := peers(d.TrustedProxies), strings.TrimSuffix(d.BaseURL.String(), "/")
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			r, began := c.Request(), d.Now()
 			s := &scene{
 				id: trusted.requestID(r, d.NewID), lang: d.Words.Best(strings.Join(r.Header.Values("Accept-Language"), ",")), answer: c.Response(),
+				base: base, cached: strings.Join(r.Header.Values("If-None-Match"), ","),
 				from: trusted.address(r), agent: r.UserAgent(),
 			}
 			s.locale = s.lang

@@ -51,10 +51,11 @@ func methodsOf(s factor.Set) []api.SecondFactor {
 	return names
 }
 
-func principalOf(p *principal.Principal) api.PrincipalResponse {
+func principalOf(ctx context.Context, p *principal.Principal) api.PrincipalResponse {
 	return api.PrincipalResponse{
 		Id: string(p.ID()), Name: p.Name(), Email: orNull(p.Email().Typed()), EmailVerified: p.EmailVerified(),
 		IdentityProviders: p.IdentityProviders(), Roles: rolesOf(p.Roles()), Groups: p.Groups(), Disabled: p.IsDisabled(),
+		Avatar:               avatarOf(ctx, p.Avatar()),
 		TwoFactorAuthEnabled: p.Factors().Any(), PreferredTwoFactorMethod: orNull(string(p.Factors().Preferred)),
 		TwoFactorMethods: methodsOf(p.Factors()),
 		CreatedAt:        api.Instant(p.CreatedAt()), LastActive: api.Instant(p.LastActive()),

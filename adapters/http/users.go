@@ -39,7 +39,7 @@ func (h users) ListUsers(ctx context.Context, r api.ListUsersRequestObject) (api
 	}
 	out := api.ListUsers200JSONResponse{Page: pageInfoOf(all.Page)}
 	for _, o := range all.Content {
-		out.Content = append(out.Content, overviewOf(o))
+		out.Content = append(out.Content, overviewOf(ctx, o))
 	}
 	return out, nil
 }
@@ -50,11 +50,11 @@ func (h users) GetUser(ctx context.Context, r api.GetUserRequestObject) (api.Get
 	if err != nil {
 		return nil, err
 	}
-	return api.GetUser200JSONResponse(overviewOf(o)), nil
+	return api.GetUser200JSONResponse(overviewOf(ctx, o)), nil
 }
 
-func overviewOf(o inbound.Overview) api.PrincipalOverview {
-	return api.PrincipalOverview{Id: string(o.ID), Name: o.Name, Roles: rolesOf(o.Roles), Disabled: o.Disabled}
+func overviewOf(ctx context.Context, o inbound.Overview) api.PrincipalOverview {
+	return api.PrincipalOverview{Id: string(o.ID), Name: o.Name, Avatar: avatarOf(ctx, o.Avatar), Roles: rolesOf(o.Roles), Disabled: o.Disabled}
 }
 
 // DeleteUser handles DELETE /api/users/{id} (U3).
@@ -76,7 +76,7 @@ func (h users) DisableUser(ctx context.Context, r api.DisableUserRequestObject) 
 	if err != nil {
 		return nil, err
 	}
-	return api.DisableUser200JSONResponse(principalOf(p)), nil
+	return api.DisableUser200JSONResponse(principalOf(ctx, p)), nil
 }
 
 // EnableUser handles POST /api/users/{id}/enable (U5).
@@ -85,5 +85,5 @@ func (h users) EnableUser(ctx context.Context, r api.EnableUserRequestObject) (a
 	if err != nil {
 		return nil, err
 	}
-	return api.EnableUser200JSONResponse(principalOf(p)), nil
+	return api.EnableUser200JSONResponse(principalOf(ctx, p)), nil
 }

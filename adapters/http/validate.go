@@ -42,19 +42,17 @@ func (g *gate) validate(c echo.Context) error {
 		}
 		return f // nobody can say which one would be validated
 	}
-	if op := g.route.Operation; op.RequestBody != nil {
-		body, err := readJSON(r, op.RequestBody.Value.Required)
-		if err != nil {
-			return err
-		}
-		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-		if body == nil {
-			r.Body = http.NoBody
-		}
+	if err := g.readBody(r); err != nil {
+		return err
 	}
 	params, err := decodedParams(c)
 	if err != nil {
 		return err
+	}
+	if g.form { // the validator would read it into memory, only to ask for a token
+		bare := *r
+		bare.Body = http.NoBody
+		r = &bare
 	}
 	err = openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
 		Request: r, PathParams: params, Route: &g.route,
@@ -71,6 +69,28 @@ func (g *gate) validate(c echo.Context) error {
 	}
 	if len(f.Broken()) > 0 {
 		return f
+	}
+	return nil
+}
+
+// readBody leaves the body to the validator, and a form to its handler.
+func (g *gate) readBody(r *http.Request) error {
+	op := g.route.Operation
+	switch {
+	case op.RequestBody == nil:
+		return nil
+	case g.form && !isForm(r.Header):
+		return fault.New(fault.UnsupportedMediaType)
+	case g.form:
+		return nil
+	}
+	body, err := readJSON(r, op.RequestBody.Value.Required)
+	if err != nil {
+		return err
+	}
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	if body == nil {
+		r.Body = http.NoBody
 	}
 	return nil
 }

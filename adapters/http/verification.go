@@ -27,7 +27,7 @@ func (h verification) VerifyEmail(ctx context.Context, r api.VerifyEmailRequestO
 	if err != nil {
 		return nil, err
 	}
-	return api.VerifyEmail200JSONResponse(principalOf(p)), nil
+	return api.VerifyEmail200JSONResponse(principalOf(ctx, p)), nil
 }
 
 // SendVerificationEmail handles POST /api/auth/email/verification/send (A9).

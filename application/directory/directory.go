@@ -38,7 +38,7 @@ func (v *Viewer) Do(ctx context.Context, q inbound.ViewUser) (inbound.Overview, 
 
 // overview is what a caller may know of p.
 func overview(p *principal.Principal, by session.Caller) inbound.Overview {
-	o := inbound.Overview{ID: p.ID(), Name: p.Name(), Roles: p.Roles()}
+	o := inbound.Overview{ID: p.ID(), Name: p.Name(), Avatar: p.Avatar(), Roles: p.Roles()}
 	if by.RequireAdmin() == nil {
 		o.Disabled = new(p.IsDisabled())
 	}

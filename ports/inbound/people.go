@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"gatehouse/domain/audit"
+	"gatehouse/domain/avatar"
 	"gatehouse/domain/dossier"
 	"gatehouse/domain/page"
 	"gatehouse/domain/passkey"
@@ -33,6 +34,7 @@ type ViewUser struct {
 type Overview struct {
 	ID       principal.ID
 	Name     string
+	Avatar   avatar.Avatar // the zero one for none
 	Roles    []principal.Role
 	Disabled *bool // for admins alone, nil for others
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
 
 	"gatehouse/domain/password"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for Code.
@@ -315,7 +317,7 @@ type AddPasskeyRequest struct {
 // AnyRole `USER`, `ADMIN` or `GUEST`, in any case, or several with commas
 type AnyRole = string
 
-// Avatar defines model for Avatar.
+// Avatar Example: {"createdAt":"2026-07-01T08:00:00.5Z","id":"0198c0de-7a11-7b2c-9d3e-4f5061728394","key":"4fq2m6c3kz7lw5xr8t9vbn2dpa","renditions":{"large":{"contentType":"image/jpeg","height":960,"key":"4fq2m6c3kz7lw5xr8t9vbn2dpa-large.jpg","size":102400,"url":"https://auth.example.com/api/files/4fq2m6c3kz7lw5xr8t9vbn2dpa-large.jpg","width":960},"medium":{"contentType":"image/jpeg","height":512,"key":"4fq2m6c3kz7lw5xr8t9vbn2dpa-medium.jpg","size":38120,"url":"https://auth.example.com/api/files/4fq2m6c3kz7lw5xr8t9vbn2dpa-medium.jpg","width":512},"small":{"contentType":"image/jpeg","height":128,"key":"4fq2m6c3kz7lw5xr8t9vbn2dpa-small.jpg","size":4821,"url":"https://auth.example.com/api/files/4fq2m6c3kz7lw5xr8t9vbn2dpa-small.jpg","width":128}},"updatedAt":"2026-07-27T10:15:30.123456Z"}
 type Avatar struct {
 	CreatedAt Instant `json:"createdAt"`
 	Id        string  `json:"id"`
@@ -324,6 +326,12 @@ type Avatar struct {
 	// Renditions Exactly `small`, `medium` and `large`
 	Renditions map[string]Rendition `json:"renditions"`
 	UpdatedAt  Instant              `json:"updatedAt"`
+}
+
+// AvatarUpload defines model for AvatarUpload.
+type AvatarUpload struct {
+	// File JPEG, PNG, GIF or WebP, by its content
+	File openapi_types.File `json:"file"`
 }
 
 // ChangeEmailRequest defines model for ChangeEmailRequest.
@@ -893,7 +901,7 @@ type RenamePasskeyRequest struct {
 	Name string `json:"name"`
 }
 
-// Rendition defines model for Rendition.
+// Rendition Example: {"contentType":"image/jpeg","height":128,"key":"4fq2m6c3kz7lw5xr8t9vbn2dpa-small.jpg","size":4821,"url":"https://auth.example.com/api/files/4fq2m6c3kz7lw5xr8t9vbn2dpa-small.jpg","width":128}
 type Rendition struct {
 	// ContentType `image/jpeg` or `image/png`
 	ContentType string `json:"contentType"`
@@ -1330,6 +1338,9 @@ type ConvertGuestJSONRequestBody = ConvertGuestRequest
 // UpdateSelfJSONRequestBody defines body for UpdateSelf for application/json ContentType.
 type UpdateSelfJSONRequestBody = UpdatePrincipalRequest
 
+// SetAvatarMultipartRequestBody defines body for SetAvatar for multipart/form-data ContentType.
+type SetAvatarMultipartRequestBody = AvatarUpload
+
 // ChangeEmailJSONRequestBody defines body for ChangeEmail for application/json ContentType.
 type ChangeEmailJSONRequestBody = ChangeEmailRequest
 
@@ -1413,6 +1424,9 @@ type ServerInterface interface {
 	// StepUp Request step-up
 	// (POST /api/auth/step-up)
 	StepUp(ctx echo.Context, params StepUpParams) error
+	// GetFile Get avatar rendition
+	// (GET /api/files/{key})
+	GetFile(ctx echo.Context, key string) error
 	// ListGroups List groups
 	// (GET /api/groups)
 	ListGroups(ctx echo.Context, params ListGroupsParams) error
@@ -1461,6 +1475,12 @@ type ServerInterface interface {
 	// UpdateSelf Update own principal
 	// (PUT /api/users/me)
 	UpdateSelf(ctx echo.Context) error
+	// DeleteAvatar Delete avatar
+	// (DELETE /api/users/me/avatar)
+	DeleteAvatar(ctx echo.Context) error
+	// SetAvatar Set avatar
+	// (PUT /api/users/me/avatar)
+	SetAvatar(ctx echo.Context) error
 	// ChangeEmail Change e-mail
 	// (PUT /api/users/me/email)
 	ChangeEmail(ctx echo.Context, params ChangeEmailParams) error
@@ -1869,6 +1889,22 @@ func (w *ServerInterfaceWrapper) StepUp(ctx echo.Context) error {
 	return err
 }
 
+// GetFile converts echo context to params.
+func (w *ServerInterfaceWrapper) GetFile(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "key" -------------
+	var key string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "key", ctx.Param("key"), &key, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter key: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetFile(ctx, key)
+	return err
+}
+
 // ListGroups converts echo context to params.
 func (w *ServerInterfaceWrapper) ListGroups(ctx echo.Context) error {
 	var err error
@@ -2216,6 +2252,24 @@ func (w *ServerInterfaceWrapper) UpdateSelf(ctx echo.Context) error {
 	return err
 }
 
+// DeleteAvatar converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteAvatar(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteAvatar(ctx)
+	return err
+}
+
+// SetAvatar converts echo context to params.
+func (w *ServerInterfaceWrapper) SetAvatar(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetAvatar(ctx)
+	return err
+}
+
 // ChangeEmail converts echo context to params.
 func (w *ServerInterfaceWrapper) ChangeEmail(ctx echo.Context) error {
 	var err error
@@ -2532,6 +2586,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/auth/register", wrapper.Register, options.OperationMiddlewares["register"]...)
 	router.GET(options.BaseURL+"/api/auth/status", wrapper.AuthenticationStatus, options.OperationMiddlewares["authenticationStatus"]...)
 	router.POST(options.BaseURL+"/api/auth/step-up", wrapper.StepUp, options.OperationMiddlewares["stepUp"]...)
+	router.GET(options.BaseURL+"/api/files/:key", wrapper.GetFile, options.OperationMiddlewares["getFile"]...)
 	router.GET(options.BaseURL+"/api/groups", wrapper.ListGroups, options.OperationMiddlewares["listGroups"]...)
 	router.POST(options.BaseURL+"/api/groups", wrapper.CreateGroup, options.OperationMiddlewares["createGroup"]...)
 	router.DELETE(options.BaseURL+"/api/groups/:groupKey/members/:userId", wrapper.RemoveMember, options.OperationMiddlewares["removeMember"]...)
@@ -2552,6 +2607,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/users/me", wrapper.DeleteSelf, options.OperationMiddlewares["deleteSelf"]...)
 	router.GET(options.BaseURL+"/api/users/me", wrapper.GetSelf, options.OperationMiddlewares["getSelf"]...)
 	router.PUT(options.BaseURL+"/api/users/me", wrapper.UpdateSelf, options.OperationMiddlewares["updateSelf"]...)
+	router.DELETE(options.BaseURL+"/api/users/me/avatar", wrapper.DeleteAvatar, options.OperationMiddlewares["deleteAvatar"]...)
+	router.PUT(options.BaseURL+"/api/users/me/avatar", wrapper.SetAvatar, options.OperationMiddlewares["setAvatar"]...)
 	router.PUT(options.BaseURL+"/api/users/me/email", wrapper.ChangeEmail, options.OperationMiddlewares["changeEmail"]...)
 	router.GET(options.BaseURL+"/api/users/me/export", wrapper.ExportSelf, options.OperationMiddlewares["exportSelf"]...)
 	router.GET(options.BaseURL+"/api/users/me/passkeys", wrapper.ListPasskeys, options.OperationMiddlewares["listPasskeys"]...)
@@ -3055,6 +3112,43 @@ func (response StepUp200JSONResponse) VisitStepUpResponse(w http.ResponseWriter)
 	return err
 }
 
+type GetFileRequestObject struct {
+	Key string `json:"key"`
+}
+
+type GetFileResponseObject interface {
+	VisitGetFileResponse(w http.ResponseWriter) error
+}
+
+type GetFile200ImageResponse struct {
+	Body          io.Reader
+	ContentType   string
+	ContentLength int64
+}
+
+func (response GetFile200ImageResponse) VisitGetFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", response.ContentType)
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetFile304Response struct {
+}
+
+func (response GetFile304Response) VisitGetFileResponse(w http.ResponseWriter) error {
+	w.WriteHeader(304)
+	return nil
+}
+
 type ListGroupsRequestObject struct {
 	Params ListGroupsParams
 }
@@ -3398,6 +3492,49 @@ type UpdateSelfResponseObject interface {
 type UpdateSelf200JSONResponse PrincipalResponse
 
 func (response UpdateSelf200JSONResponse) VisitUpdateSelfResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAvatarRequestObject struct {
+}
+
+type DeleteAvatarResponseObject interface {
+	VisitDeleteAvatarResponse(w http.ResponseWriter) error
+}
+
+type DeleteAvatar200JSONResponse PrincipalResponse
+
+func (response DeleteAvatar200JSONResponse) VisitDeleteAvatarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetAvatarRequestObject struct {
+	Body *multipart.Reader
+}
+
+type SetAvatarResponseObject interface {
+	VisitSetAvatarResponse(w http.ResponseWriter) error
+}
+
+type SetAvatar200JSONResponse PrincipalResponse
+
+func (response SetAvatar200JSONResponse) VisitSetAvatarResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3851,6 +3988,9 @@ type StrictServerInterface interface {
 	// StepUp Request step-up
 	// (POST /api/auth/step-up)
 	StepUp(ctx context.Context, request StepUpRequestObject) (StepUpResponseObject, error)
+	// GetFile Get avatar rendition
+	// (GET /api/files/{key})
+	GetFile(ctx context.Context, request GetFileRequestObject) (GetFileResponseObject, error)
 	// ListGroups List groups
 	// (GET /api/groups)
 	ListGroups(ctx context.Context, request ListGroupsRequestObject) (ListGroupsResponseObject, error)
@@ -3899,6 +4039,12 @@ type StrictServerInterface interface {
 	// UpdateSelf Update own principal
 	// (PUT /api/users/me)
 	UpdateSelf(ctx context.Context, request UpdateSelfRequestObject) (UpdateSelfResponseObject, error)
+	// DeleteAvatar Delete avatar
+	// (DELETE /api/users/me/avatar)
+	DeleteAvatar(ctx context.Context, request DeleteAvatarRequestObject) (DeleteAvatarResponseObject, error)
+	// SetAvatar Set avatar
+	// (PUT /api/users/me/avatar)
+	SetAvatar(ctx context.Context, request SetAvatarRequestObject) (SetAvatarResponseObject, error)
 	// ChangeEmail Change e-mail
 	// (PUT /api/users/me/email)
 	ChangeEmail(ctx context.Context, request ChangeEmailRequestObject) (ChangeEmailResponseObject, error)
@@ -4739,6 +4885,31 @@ func (sh *strictHandler) StepUp(ctx echo.Context, params StepUpParams) error {
 	return nil
 }
 
+// GetFile operation middleware
+func (sh *strictHandler) GetFile(ctx echo.Context, key string) error {
+	var request GetFileRequestObject
+
+	request.Key = key
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetFile(ctx.Request().Context(), request.(GetFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetFile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetFileResponseObject); ok {
+		return validResponse.VisitGetFileResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListGroups operation middleware
 func (sh *strictHandler) ListGroups(ctx echo.Context, params ListGroupsParams) error {
 	var request ListGroupsRequestObject
@@ -5238,6 +5409,58 @@ func (sh *strictHandler) UpdateSelf(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(UpdateSelfResponseObject); ok {
 		return validResponse.VisitUpdateSelfResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteAvatar operation middleware
+func (sh *strictHandler) DeleteAvatar(ctx echo.Context) error {
+	var request DeleteAvatarRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteAvatar(ctx.Request().Context(), request.(DeleteAvatarRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteAvatar")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteAvatarResponseObject); ok {
+		return validResponse.VisitDeleteAvatarResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SetAvatar operation middleware
+func (sh *strictHandler) SetAvatar(ctx echo.Context) error {
+	var request SetAvatarRequestObject
+
+	if reader, err := ctx.Request().MultipartReader(); err != nil {
+		return err
+	} else {
+		request.Body = reader
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetAvatar(ctx.Request().Context(), request.(SetAvatarRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetAvatar")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SetAvatarResponseObject); ok {
+		return validResponse.VisitSetAvatarResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
