@@ -54,7 +54,7 @@ func average(row []byte, strip *image.RGBA, by int) {
 			}
 		}
 		for c, v := range sum {
-			row[x*4+c] = byte((v + all/2) / all)
+			row[x*4+c] = byte((v + all/2) / all) //nolint:gosec // the average of bytes is one
 		}
 	}
 }

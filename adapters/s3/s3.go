@@ -4,6 +4,7 @@ package s3
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,52 +50,67 @@ const (
 	usualRegion = "us-east-1"
 )
 
-// New returns the storage in a bucket, which has to be there. It asks nobody.
-func New(c Config) (*Bucket, error) {
-	u, err := url.Parse(c.URL)
-	if err != nil {
-		return nil, errors.New("not a URL") // err repeats it
+// place is what a URL says.
+type place struct {
+	bucket, prefix, region string
+	endpoint               *url.URL
+}
+
+func parse(text string) (p place, err error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "s3" || u.Host == "" || u.User != nil {
+		return p, errors.New("must be s3://bucket?endpoint=https://host") // err would repeat it
 	}
-	b := &Bucket{name: u.Host, prefix: strings.Trim(u.Path, "/")}
-	if b.prefix != "" {
-		b.prefix += "/"
+	query := u.Query()
+	p = place{bucket: u.Host, prefix: strings.Trim(u.Path, "/"), region: cmp.Or(query.Get("region"), usualRegion)}
+	if p.prefix != "" {
+		p.prefix += "/"
 	}
-	endpoint, err := url.Parse(u.Query().Get("endpoint"))
-	switch {
-	case u.Scheme != "s3" || b.name == "" || u.User != nil:
-		return nil, errors.New("must be s3://bucket?endpoint=https://host")
-	case err != nil || endpoint.Host == "" || endpoint.Scheme != "https" && endpoint.Scheme != "http" ||
-		strings.Trim(endpoint.Path, "/") != "" || endpoint.User != nil:
-		return nil, errors.New("endpoint must be https://host or https://host:port")
-	case c.AccessKey == "" || c.SecretKey.Reveal() == "":
-		return nil, errors.New("a bucket needs an access key and a secret key")
-	}
-	for name := range u.Query() {
+	for name := range query {
 		if name != "endpoint" && name != "region" {
-			return nil, fmt.Errorf("there is no parameter %q", name)
+			return p, fmt.Errorf("there is no parameter %q", name)
 		}
 	}
+	p.endpoint, err = url.Parse(query.Get("endpoint"))
+	if err != nil || p.endpoint.Host == "" || p.endpoint.User != nil || strings.Trim(p.endpoint.Path, "/") != "" ||
+		p.endpoint.Scheme != "https" && p.endpoint.Scheme != "http" {
+		return p, errors.New("endpoint must be https://host or https://host:port")
+	}
+	return p, nil
+}
+
+// Check tells what is wrong with a URL.
+func Check(url string) error {
+	_, err := parse(url)
+	return err
+}
+
+// New returns the storage in a bucket, which has to be there. It asks nobody.
+func New(c Config) (*Bucket, error) {
+	p, err := parse(c.URL)
+	if err != nil {
+		return nil, err
+	}
+	if c.AccessKey == "" || c.SecretKey.Reveal() == "" {
+		return nil, errors.New("a bucket needs an access key and a secret key")
+	}
+	secure := p.endpoint.Scheme == "https"
 	if c.Transport == nil {
-		own, err := minio.DefaultTransport(endpoint.Scheme == "https")
+		own, err := minio.DefaultTransport(secure)
 		if err != nil {
 			return nil, fmt.Errorf("transport: %w", err)
 		}
 		own.ResponseHeaderTimeout = patience
 		c.Transport = own
 	}
-	region := u.Query().Get("region")
-	if region == "" {
-		region = usualRegion
-	}
-	client, err := minio.New(endpoint.Host, &minio.Options{
-		Creds:  credentials.NewStaticV4(c.AccessKey, c.SecretKey.Reveal(), ""),
-		Secure: endpoint.Scheme == "https", Region: region, Transport: c.Transport, MaxRetries: tries,
+	client, err := minio.New(p.endpoint.Host, &minio.Options{
+		Creds: credentials.NewStaticV4(c.AccessKey, c.SecretKey.Reveal(), ""), Secure: secure, Region: p.region,
+		Transport: c.Transport, MaxRetries: tries,
 	})
 	if err != nil {
 		return nil, err
 	}
-	b.core = minio.Core{Client: client}
-	return b, nil
+	return &Bucket{core: minio.Core{Client: client}, name: p.bucket, prefix: p.prefix}, nil
 }
 
 // Put implements [outbound.Storage].

@@ -58,6 +58,13 @@ func containerMemory() int64 {
 // memory.
 func hashBudget() int64 { return debug.SetMemoryLimit(-1) / 4 }
 
+// pictureBudget is what all pictures that are made at once may take: half of the
+// memory, and no more than one large picture needs.
+func pictureBudget() int64 {
+	const plenty = 1 << 30
+	return min(debug.SetMemoryLimit(-1)/2, plenty)
+}
+
 // giveMemoryBack returns to the system what hashes took, once nobody has
 // hashed for a while: each takes many megabytes, and the collector by itself
 // keeps them for minutes.

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/text/language"
 
 	redisadapter "gatehouse/adapters/redis"
+	s3adapter "gatehouse/adapters/s3"
 	"gatehouse/domain/password"
 	"gatehouse/domain/secret"
 )
@@ -91,6 +92,11 @@ func (s settings) rules() []rule {
 		{"mail.from", s.Mail.From == "" || isMailbox(s.Mail.From), "an address such as Name <name@example.com>"},
 		{"mail.verification_path", isPath(s.Mail.VerificationPath), "a path that begins with /"},
 		{"mail.reset_path", isPath(s.Mail.ResetPath), "a path that begins with /"},
+		{"avatars.max_bytes", s.Avatars.MaxBytes >= 1<<10 && s.Avatars.MaxBytes <= 64<<20, "1KiB to 64MiB"},
+		{"avatars.max_pixels", s.Avatars.MaxPixels > 0, "positive"},
+		{"avatars.storage", s.Avatars.Storage == "" || s3adapter.Check(s.Avatars.Storage) == nil, "empty, or s3://bucket/prefix?endpoint=https://host&region=name"},
+		{"avatars.s3_access_key", s.Avatars.Storage == "" || s.Avatars.S3AccessKey != "", "there when avatars.storage is a bucket"},
+		{"avatars.s3_secret_key", s.Avatars.Storage == "" || s.Avatars.S3SecretKey.Reveal() != "", "there when avatars.storage is a bucket"},
 		{"keys.transit_token", s.Keys.TransitToken.Reveal() != "" || !strings.HasPrefix(strings.TrimSpace(s.Keys.Master.Reveal()), "transit:"), "there when keys.master is of the transit engine"},
 		{"keys.rotation_interval", s.Keys.RotationInterval == 0 || s.Keys.RotationInterval >= time.Hour, "0, or at least 1h"},
 		{"passkeys.relying_party", mayRely(s.Passkeys.RelyingParty, s.App.BaseURL), "empty, or the host of app.base_url or a domain above it that has one owner"},

@@ -29,6 +29,7 @@ import (
 	appaccount "gatehouse/application/account"
 	appadministration "gatehouse/application/administration"
 	appattempt "gatehouse/application/attempt"
+	appavatar "gatehouse/application/avatar"
 	appdecorate "gatehouse/application/decorate"
 	appdirectory "gatehouse/application/directory"
 	apperasure "gatehouse/application/erasure"
@@ -432,6 +433,11 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		DeleteUser:  command(a, apperasure.NewAccountDeleter(s.erasing(p.work))),
 		GrantAdmin:  command(a, appadministration.NewGranter(admins)),
 		RevokeAdmin: command(a, appadministration.NewRevoker(admins)),
+		SetAvatar: command(a, appavatar.NewSetter(appavatar.SetterDeps{
+			Work: p.work, Storage: s.pictures.storage, Painter: s.pictures.painter, Now: now, NewID: newID, NewKey: newKey, Wake: s.pictures.cleaner.Wake,
+		})),
+		RemoveAvatar: command(a, appavatar.NewRemover(appavatar.RemoverDeps{Work: p.work, Now: now, Wake: s.pictures.cleaner.Wake})),
+		FindFile:     query(a, appavatar.NewFinder(appavatar.FinderDeps{Work: p.work, Storage: s.pictures.storage})),
 		ConvertGuest: command(a, appregistration.NewConverter(appregistration.ConverterDeps{
 			Work: p.work, Hasher: p.hasher, Policy: cfg.passwordPolicy(), Leaks: leaks, Issuer: p.issuer, Mail: mail, Revocations: revocations,
 			Locate: s.atlas.Locate, Now: now, NewID: newID, NewSecret: newSecret,
@@ -443,7 +449,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		Buckets: s.shared.buckets, Words: words, Traffic: s.metrics,
 		NewID: newID, Now: now, Log: s.log, Stopping: &s.flights.stopping, Unfit: s.currentKeys,
 
-		BaseURL: base, AllowedOrigins: cfg.HTTP.AllowedOrigins, TrustedProxies: trusted, BodyLimit: int64(cfg.HTTP.BodyLimit),
+		BaseURL: base, AllowedOrigins: cfg.HTTP.AllowedOrigins, TrustedProxies: trusted, BodyLimit: int64(cfg.HTTP.BodyLimit), AvatarLimit: int64(cfg.Avatars.MaxBytes),
 		Transport: httpadapter.Transport{HeaderAllowed: cfg.Tokens.HeaderAllowed, HeaderPreferred: cfg.Tokens.HeaderPreferred},
 		Limits: httpadapter.Limits{
 			Enabled: cfg.Limits.Enabled,

@@ -37,6 +37,7 @@ type config struct {
 	Alerts    alertsConfig    `koanf:"alerts"`
 	Directory directoryConfig `koanf:"directory"`
 	Guests    guestsConfig    `koanf:"guests"`
+	Avatars   avatarsConfig   `koanf:"avatars"`
 	Keys      keysConfig      `koanf:"keys"`
 	Locales   localesConfig   `koanf:"locales"`
 	Bootstrap bootstrapConfig `koanf:"bootstrap"`
@@ -162,6 +163,14 @@ type directoryConfig struct {
 type guestsConfig struct {
 	IdleTTL      time.Duration `koanf:"idle_ttl"`
 	StepUpWindow time.Duration `koanf:"step_up_window"`
+}
+
+type avatarsConfig struct {
+	MaxBytes    size        `koanf:"max_bytes"`
+	MaxPixels   int         `koanf:"max_pixels"`
+	Storage     string      `koanf:"storage"`
+	S3AccessKey string      `koanf:"s3_access_key"`
+	S3SecretKey secret.Text `koanf:"s3_secret_key"`
 }
 
 type keysConfig struct {

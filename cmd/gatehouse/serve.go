@@ -84,6 +84,7 @@ type service struct {
 	mailing          mailing
 	atlas            atlas
 	breaches         breaches
+	pictures         pictures
 	relay            *appoutbox.Relay // nil when mail is off
 	sweeper          *apphousekeeping.Sweeper
 	worker           *appkeys.Worker
@@ -110,6 +111,9 @@ func build(ctx context.Context, f *foundation, d doors, hasher func() (*argon2ad
 	}
 	if s.breaches, err = newBreaches(f.cfg); err != nil {
 		return nil, errors.Join(err, s.mailing.close(), s.atlas.close())
+	}
+	if s.pictures, err = newPictures(f); err != nil {
+		return nil, errors.Join(err, s.mailing.close(), s.atlas.close(), s.breaches.close())
 	}
 	if err := s.assemble(ctx, words, hasher); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -276,7 +280,7 @@ func newTracer(ctx context.Context, f *foundation) (*oteladapter.Tracer, error) 
 }
 
 func (s *service) close() error {
-	err := errors.Join(s.mailing.close(), s.atlas.close(), s.breaches.close())
+	err := errors.Join(s.mailing.close(), s.atlas.close(), s.breaches.close(), s.pictures.close())
 	if s.tracer != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
@@ -305,6 +309,7 @@ func (s *service) loops(ctx context.Context) *loops {
 	l := &loops{cancel: cancel}
 	l.ends.Go(debug.FreeOSMemory) // a start takes twice the memory of what follows
 	l.ends.Go(func() { s.supervise(ctx, "housekeeping", s.sweeper.Run) })
+	l.ends.Go(func() { s.supervise(ctx, "avatars", s.pictures.cleaner.Run) })
 	l.ends.Go(func() { s.supervise(ctx, "ring", s.ring.Run) })
 	l.ends.Go(func() { s.supervise(ctx, "keys", s.worker.Run) })
 	l.ends.Go(func() { s.supervise(ctx, "memory", func(ctx context.Context) { giveMemoryBack(ctx, s.hasher) }) })
