@@ -1,6 +1,7 @@
 package gorm
 
 import (
+	"slices"
 	"testing"
 
 	"gatehouse/adapters/gorm/pgtest"
@@ -59,6 +60,35 @@ func TestEveryTableIsInTheExportOrHasAReasonNotToBe(t *testing.T) {
 		}
 		if len(tables) != len(exported)+len(untold) {
 			t.Errorf("%s has %d tables, the lists %d", where, len(tables), len(exported)+len(untold))
+		}
+	}
+}
+
+// outliving are the tables whose rows outlive the principal they name, and what
+// of them is left.
+var outliving = map[string]string{
+	"outbox": "what is finished is empty; what goes on is nobody's, under a key of the service",
+	"audit":  "ids; what is sealed is under the key of the principal, which is gone",
+	"files":  "nobody's, to be removed",
+}
+
+// The data key goes with the row of the principal, and so does every row that
+// names one, by the database itself.
+func TestWhateverNamesAPrincipalGoesWithThem(t *testing.T) {
+	file := migrated(t, "sqlite://"+t.TempDir()+"/gatehouse.db")
+	server := migrated(t, pgtest.URL(t))
+	named := selected(t, file, "SELECT m.name FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'table' AND c.name = 'principal_id'")
+	if len(named) < 10 {
+		t.Fatalf("only %v name principals", named)
+	}
+	for _, table := range named {
+		inFile := selected(t, file, `SELECT on_delete FROM pragma_foreign_key_list(?) WHERE "table" = 'principals' AND "from" = 'principal_id'`, table)
+		inServer := selected(t, server, "SELECT CASE confdeltype WHEN 'c' THEN 'CASCADE' ELSE 'another' END FROM pg_constraint "+
+			"WHERE contype = 'f' AND confrelid = 'principals'::regclass AND conrelid = ($1::text)::regclass", table)
+		for where, rule := range map[string][]string{"SQLite": inFile, "PostgreSQL": inServer} {
+			if goes := slices.Equal(rule, []string{"CASCADE"}); goes == (outliving[table] != "") {
+				t.Errorf("%s in %s: rows go with their principal: %t, and what outlives them is %q", table, where, goes, outliving[table])
+			}
 		}
 	}
 }

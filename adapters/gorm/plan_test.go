@@ -180,6 +180,9 @@ var hot = map[string]func(ctx context.Context, s outbound.Stores) error{
 	"Trail": func(ctx context.Context, s outbound.Stores) error {
 		return second(s.Trail.Purge(ctx, noon.Add(35*time.Second), 9))
 	},
+	"Guests": func(ctx context.Context, s outbound.Stores) error {
+		return second(s.Principals.PurgeGuests(ctx, noon.Add(time.Hour), 9))
+	},
 	"Devices": func(ctx context.Context, s outbound.Stores) error { return second(s.Devices.Purge(ctx, noon, 9)) },
 	"Rewrap":  func(ctx context.Context, s outbound.Stores) error { return second(s.Rekeying.Rewrap(ctx, "u7", 9)) },
 	"Reindex": func(ctx context.Context, s outbound.Stores) error { return second(s.Rekeying.Reindex(ctx, "u7", 9)) },
@@ -241,6 +244,9 @@ var crowd = []string{
 		cred_version, token_gen, data_key, created_at, last_active, version)
 	SELECT 'u' || i, 'user', 'Ada' || i, 'ada' || i, blob('ada' || i || '@example.com'), blob('emailada' || i || '@example.com'), false, i % 5000 = 1,
 		false, '$argon2id$', '[]', 0, 0, blob('key'), at(i), at(600 * i), 1 FROM n`,
+	`INSERT INTO principals (id, kind, name, name_fold, email_verified, admin, disabled, password_hash, identities,
+		cred_version, token_gen, data_key, created_at, last_active, version)
+	SELECT 'v' || i, 'guest', 'Gus' || i, 'gus' || i, false, false, false, '', '[]', 0, 0, blob('key'), at(60 * i), at(60 * i), 1 FROM n`,
 	`INSERT INTO groups (key) SELECT 'g' || i FROM n`,
 	`INSERT INTO group_translations (group_key, locale, name, description) SELECT 'g' || i, 'en', 'Group', '' FROM n`,
 	`INSERT INTO group_members (group_key, principal_id) SELECT 'g' || (1 + i % 100), 'u' || i FROM n`,
