@@ -3,6 +3,8 @@ package gorm
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"gatehouse/domain/factor"
@@ -26,6 +28,7 @@ type itemRow struct {
 	Purpose     string
 	Proven      string
 	Tries       int
+	Demand      string
 }
 
 func (itemRow) TableName() string { return "one_time" }
@@ -49,8 +52,12 @@ type oneTime struct{ *conn }
 
 func (t oneTime) Add(ctx context.Context, i onetime.Item) error {
 	r := itemRowOf(i)
+	var err error
+	if r.Demand, err = demandText(i.Demand); err != nil {
+		return fmt.Errorf("add one-time item: %w", err)
+	}
 	if !i.Address.IsZero() {
-		err := t.with(ctx, i.Principal, func(k outbound.DataKey) error { return t.sealAddress(k, i, &r) })
+		err = t.with(ctx, i.Principal, func(k outbound.DataKey) error { return t.sealAddress(k, i, &r) })
 		if err != nil {
 			return unlessMissing("add one-time item", err)
 		}
@@ -58,13 +65,29 @@ func (t oneTime) Add(ctx context.Context, i onetime.Item) error {
 	return t.create(ctx, "add one-time item", &r)
 }
 
-// itemRowOf leaves out the address.
+// itemRowOf leaves out the address and the demand.
 func itemRowOf(i onetime.Item) itemRow {
 	return itemRow{
 		Hash: i.Hash[:], Kind: string(i.Kind), PrincipalID: orNull(i.Principal), SessionID: orNull(i.Session),
 		CreatedAt: at(i.CreatedAt), ExpiresAt: at(i.ExpiresAt), UsedAt: at(i.UsedAt), VoidedAt: at(i.VoidedAt),
 		Purpose: string(i.Purpose), Proven: factors(i.Proven), Tries: i.Tries,
 	}
+}
+
+// demandText is a demand as JSON, or "" for one that asks for nothing.
+func demandText(d session.Demand) (string, error) {
+	if d.IsZero() {
+		return "", nil
+	}
+	b, err := json.Marshal(d)
+	return string(b), err
+}
+
+func demandIn(text string) (d session.Demand, err error) {
+	if text != "" {
+		err = json.Unmarshal([]byte(text), &d)
+	}
+	return d, err
 }
 
 func (s *safe) sealAddress(k outbound.DataKey, i onetime.Item, to *itemRow) (err error) {
@@ -86,7 +109,7 @@ type foundRow struct {
 }
 
 const findQuery = "SELECT i.kind, i.principal_id, i.session_id, i.address, i.created_at, i.expires_at, i.used_at, i.voided_at, " +
-	"i.purpose, i.proven, i.tries, p.data_key FROM one_time i LEFT JOIN principals p ON p.id = i.principal_id WHERE i.hash = ? AND i.kind = ?"
+	"i.purpose, i.proven, i.tries, i.demand, p.data_key FROM one_time i LEFT JOIN principals p ON p.id = i.principal_id WHERE i.hash = ? AND i.kind = ?"
 
 func (t oneTime) Find(ctx context.Context, kind onetime.Kind, h onetime.Hash) (onetime.Item, error) {
 	found, err := take[foundRow](ctx, t.conn, "find one-time item", findQuery, h[:], string(kind))
@@ -98,6 +121,9 @@ func (t oneTime) Find(ctx context.Context, kind onetime.Kind, h onetime.Hash) (o
 		Hash: h, Kind: kind, Principal: principal.ID(orNone(r.PrincipalID)), Session: session.ID(orNone(r.SessionID)),
 		CreatedAt: r.CreatedAt.Time, ExpiresAt: r.ExpiresAt.Time, UsedAt: r.UsedAt.Time, VoidedAt: r.VoidedAt.Time,
 		Purpose: session.Purpose(r.Purpose), Proven: proven(r.Proven), Tries: r.Tries,
+	}
+	if i.Demand, err = demandIn(r.Demand); err != nil {
+		return onetime.Item{}, fmt.Errorf("find one-time item: %w", err)
 	}
 	r.Hash = h[:]
 	i.Address, err = t.itemAddress(t.dataKey(string(i.Principal), found.DataKey), r)

@@ -8,6 +8,7 @@ import (
 	"gatehouse/adapters/http/api"
 	"gatehouse/domain/client"
 	"gatehouse/domain/fault"
+	"gatehouse/domain/session"
 	"gatehouse/ports/inbound"
 )
 
@@ -19,6 +20,7 @@ type authentication struct {
 	signOut  inbound.UseCase[inbound.SignOut, inbound.Done]
 	refresh  inbound.UseCase[inbound.Refresh, inbound.SignedIn]
 	stepUp   inbound.UseCase[inbound.StepUp, inbound.SteppedUp]
+	redeem   inbound.UseCase[inbound.RedeemStepUp, inbound.Approval]
 	status   inbound.UseCase[inbound.Status, inbound.StatusReport]
 }
 
@@ -98,7 +100,14 @@ func (h authentication) StepUp(ctx context.Context, r api.StepUpRequestObject) (
 	s := sceneOf(ctx)
 	cmd := inbound.StepUp{Context: s.origin(client.Device{})}
 	if r.Body != nil {
+		var err error
 		cmd.Password = r.Body.Password
+		cmd.Demand, err = session.Wish{
+			Purpose: r.Body.Purpose, PayloadHash: r.Body.PayloadHash, ACRValues: r.Body.AcrValues, MaxAge: r.Body.MaxAge,
+		}.Parse()
+		if err != nil {
+			return nil, err
+		}
 	}
 	granted, err := h.stepUp.Do(ctx, cmd)
 	if err != nil {
@@ -114,9 +123,29 @@ func (s speaker) steppedUp(ctx context.Context, up inbound.SteppedUp) (out api.S
 		out.TwoFactorAuthenticationToken, out.TwoFactorMethods, out.PreferredTwoFactorMethod = s.challenge(ctx, c)
 		return out
 	}
+	if !up.Bound.IsZero() { // it is for somebody else: a browser has to hand it on, and no endpoint of ours takes it
+		out.StepUpToken = new(up.Token.Reveal())
+		return out
+	}
 	s.jar.set(sceneOf(ctx).answer, stepUpCookie, up.Token, up.ExpiresAt, s.now())
 	out.StepUpToken = s.repeat(up.Token)
 	return out
+}
+
+// RedeemStepUp handles POST /api/auth/step-up/redeem (V1).
+func (h authentication) RedeemStepUp(ctx context.Context, r api.RedeemStepUpRequestObject) (api.RedeemStepUpResponseObject, error) {
+	wanted, err := session.Wish{Purpose: &r.Body.Purpose, PayloadHash: r.Body.PayloadHash}.Parse()
+	if err != nil {
+		return nil, err
+	}
+	a, err := h.redeem.Do(ctx, inbound.RedeemStepUp{Context: sceneOf(ctx).origin(client.Device{}), Token: r.Body.Token, For: wanted.Bound})
+	if err != nil {
+		return nil, err
+	}
+	return api.RedeemStepUp200JSONResponse{
+		UserId: string(a.PrincipalID), SessionId: string(a.SessionID), Purpose: a.Bound.Purpose, PayloadHash: orNull(a.Bound.PayloadHash),
+		Amr: a.AMR, Acr: a.ACR, AuthTime: api.Instant(a.AuthTime),
+	}, nil
 }
 
 // AuthenticationStatus handles GET /api/auth/status (A6).

@@ -132,6 +132,9 @@ func subjects() map[string]subject {
 		},
 		"A5": {fine: as("POST /api/auth/step-up", `{"password":"`+goodPassword+`"}`), op: "principals.byID"},
 		"A6": {fine: as("GET /api/auth/status", ""), op: "open"},
+		"V1": {
+			fine: func(w *world) request { return redeem(w.bound(w.member("ada@example.com"), payment), payment) }, op: "sessions.access",
+		},
 		"A7": {
 			fine: func(w *world) request {
 				in := w.member("ada@example.com")
@@ -240,10 +243,15 @@ func subjects() map[string]subject {
 		"REFRESH_TOKEN_INVALID": all["A4"].but(bearer("nonsense")),
 		"REFRESH_TOKEN_EXPIRED": all["A4"].after(func(w *world) { w.clock.advance(90 * 24 * time.Hour) }),
 	})
+	add("V1", map[string]row{
+		"STEP_UP_TOKEN_INVALID": all["V1"].but(body(`{"token":"nonsense",` + payment + `}`)),
+		"STEP_UP_TOKEN_EXPIRED": all["V1"].after(func(w *world) { w.clock.advance(10 * time.Minute) }),
+	})
 	add("A5", map[string]row{
-		"MISSING_PASSWORD_PARAMETER": all["A5"].but(body("{}")),
-		"INVALID_CREDENTIALS":        all["A5"].but(body(`{"password":"wrong"}`)),
-		"HASH_FAILURE":               all["A5"].fails("match", fault.HashFailure),
+		"UNMET_AUTHENTICATION_REQUIREMENTS": all["A5"].but(body(`{"password":"` + goodPassword + `","acr_values":"aal2"}`)),
+		"MISSING_PASSWORD_PARAMETER":        all["A5"].but(body("{}")),
+		"INVALID_CREDENTIALS":               all["A5"].but(body(`{"password":"wrong"}`)),
+		"HASH_FAILURE":                      all["A5"].fails("match", fault.HashFailure),
 		"NO_PASSWORD_PROVIDER": func(w *world) answer {
 			return w.send(req("POST /api/auth/step-up", "", bearer(w.put(withoutPassword()).access)))
 		},

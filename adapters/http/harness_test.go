@@ -365,6 +365,7 @@ func (w *world) compose(s setup) adapter.Deps {
 			Work: work, Verifier: w.tokens, Issuer: w.issuer, Revocations: revocations, Locate: locate, Alerts: alerts,
 			MailOn: s.mailOn, NewID: newID, Now: now,
 		}),
+		RedeemStepUp: appsession.NewRedeemer(appsession.RedeemerDeps{Work: work, Verifier: w.tokens, Now: now}),
 		StepUp: appsession.NewStepperUp(appsession.StepperUpDeps{
 			Work: work, Attempts: taker, Entrance: entrance, GuestWindow: 10 * time.Minute, Now: now,
 		}),

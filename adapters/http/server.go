@@ -49,6 +49,7 @@ type Deps struct {
 	CheckRefresh     inbound.UseCase[inbound.CheckRefreshToken, inbound.Done]
 	Refresh          inbound.UseCase[inbound.Refresh, inbound.SignedIn]
 	StepUp           inbound.UseCase[inbound.StepUp, inbound.SteppedUp]
+	RedeemStepUp     inbound.UseCase[inbound.RedeemStepUp, inbound.Approval]
 	ListSessions     inbound.UseCase[inbound.ListSessions, inbound.Sessions]
 	SessionToken     inbound.UseCase[inbound.CreateSessionToken, inbound.SessionToken]
 	EndSession       inbound.UseCase[inbound.EndSession, inbound.Sessions]
@@ -200,7 +201,7 @@ func New(d Deps) (http.Handler, error) {
 	e.Use(d.shutdownGate, d.origins().cors)
 	say := speaker{d.jar(), d.Transport, d.Now}
 	all := handlers{
-		authentication: authentication{say, d.Register, d.SignIn, d.SignOut, d.Refresh, d.StepUp, d.Status},
+		authentication: authentication{say, d.Register, d.SignIn, d.SignOut, d.Refresh, d.StepUp, d.RedeemStepUp, d.Status},
 		verification:   verification{d.VerifyEmail, d.SendVerification, d.VerificationWait},
 		recovery:       recovery{d.RequestReset, d.ResetWait, d.ResetPassword},
 		sessions:       sessions{say, d.ListSessions, d.SessionToken, d.EndSession, d.EndAllSessions},

@@ -95,6 +95,7 @@ var answers = map[fault.Code]answer{
 	fault.TwoFactorMethodAlreadyDisabled:      {409, "Method already off"},
 	fault.TwoFactorMethodAlreadyEnabled:       {409, "Method already on"},
 	fault.TwoFactorMethodDisabled:             {400, "TOTP not enabled"},
+	fault.UnmetAuthenticationRequirements:     {400, "Authentication requirements not met"},
 	fault.UnsupportedMediaType:                {415, "Unsupported media type"},
 	fault.UserDisabled:                        {403, "Account disabled"},
 	fault.UserNotFound:                        {404, "User not found"},

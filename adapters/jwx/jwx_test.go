@@ -96,7 +96,7 @@ func TestTokensSayExactlyThis(t *testing.T) {
 		token.Access: `{"acr":"aal1","amr":["pwd"],"aud":"https://api.example.com","auth_time":1835481599,` +
 			strings.Replace(base, `"iat"`, `"gen":7,"groups":[],"iat"`, 1) + `,"roles":["USER"],` + ids + `}`,
 		token.Refresh: `{"aud":"https://id.example.com",` + base + `,` + ids + `}`,
-		token.StepUp:  `{"amr":["pwd"],"aud":"https://id.example.com",` + base + `,` + ids + `}`,
+		token.StepUp:  `{"acr":"aal1","amr":["pwd"],"aud":"https://id.example.com","auth_time":1835481599,` + base + `,` + ids + `}`,
 	} {
 		s, err := a.Mint(k, claims())
 		if err != nil {

@@ -35,6 +35,7 @@ const (
 	system    = "os"
 	locale    = "locale"
 	purpose   = "purpose"
+	payloadOf = "payload_hash"
 )
 
 // Mint implements [outbound.Minter]. It fails as well on claims that could not
@@ -90,7 +91,8 @@ func (t *Tokens) verdictOf(k token.Kind, c token.Claims) (verdict, bool) {
 		said.ACR, said.AuthTime, said.Gen = c.ACR, second(c.AuthTime), c.Gen
 		ok = ok && c.ACR != "" && isNumber(c.AuthTime.Unix()) && isNumber(int64(c.Gen))
 	case token.StepUp:
-		said.AMR = list(c.AMR)
+		said.AMR, said.ACR, said.AuthTime, said.Bound = list(c.AMR), c.ACR, second(c.AuthTime), c.Bound
+		ok = ok && c.ACR != "" && isNumber(c.AuthTime.Unix()) && (c.Bound.Purpose != "" || c.Bound.IsZero())
 	case token.Session:
 		said.Browser, said.OS, said.Locale = c.Browser, c.OS, c.Locale
 		ok = ok && c.Locale != ""
@@ -99,7 +101,7 @@ func (t *Tokens) verdictOf(k token.Kind, c token.Claims) (verdict, bool) {
 		ok = ok && isPurpose(c.Purpose)
 	case token.Refresh, token.TOTPSetup:
 	}
-	texts := []string{said.ACR, said.Browser, said.OS, said.Locale}
+	texts := []string{said.ACR, said.Browser, said.OS, said.Locale, said.Bound.Purpose, said.Bound.PayloadHash}
 	for _, s := range slices.Concat(said.Roles, said.Groups, said.AMR, texts) {
 		ok = ok && utf8.ValidString(s) // JSON would put something else in its place
 	}
@@ -134,6 +136,7 @@ type payload struct {
 	Locale    string   `json:"locale,omitempty"`
 	NotBefore int64    `json:"nbf"`
 	OS        *string  `json:"os,omitempty"`
+	Payload   string   `json:"payload_hash,omitempty"`
 	Purpose   string   `json:"purpose,omitempty"`
 	Roles     []string `json:"roles,omitzero"`
 	Session   string   `json:"sid,omitempty"`
@@ -145,15 +148,18 @@ func (t *Tokens) payload(k token.Kind, c token.Claims) payload {
 	p := payload{
 		Issuer: t.issuer, Audience: t.audienceOf(k), ID: c.ID, Subject: string(c.Subject), Session: string(c.Session),
 		IssuedAt: c.IssuedAt.Unix(), NotBefore: c.IssuedAt.Unix(), ExpiresAt: c.ExpiresAt.Unix(),
-		Roles: c.Roles, Groups: c.Groups, AMR: c.AMR, ACR: c.ACR, Locale: c.Locale, Purpose: string(c.Purpose),
+		Roles: c.Roles, Groups: c.Groups, AMR: c.AMR, ACR: c.ACR, Locale: c.Locale,
 	}
 	switch k {
 	case token.Access:
-		since := c.AuthTime.Unix()
-		p.AuthTime, p.Gen = &since, &c.Gen
+		p.AuthTime, p.Gen = new(c.AuthTime.Unix()), &c.Gen
+	case token.StepUp:
+		p.AuthTime, p.Purpose, p.Payload = new(c.AuthTime.Unix()), c.Bound.Purpose, c.Bound.PayloadHash
 	case token.Session:
 		p.Browser, p.OS = &c.Browser, &c.OS
-	case token.Refresh, token.StepUp, token.TwoFactor, token.TOTPSetup:
+	case token.TwoFactor:
+		p.Purpose = string(c.Purpose)
+	case token.Refresh, token.TOTPSetup:
 	}
 	return p
 }

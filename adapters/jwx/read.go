@@ -108,7 +108,9 @@ func (r *reader) claims(k token.Kind) token.Claims {
 		c.ACR, c.AuthTime, c.Gen = r.text(acr), r.date(authTime), int(r.integer(gen))
 		r.require(c.ACR != "")
 	case token.StepUp:
-		c.AMR = r.list(amr)
+		c.AMR, c.ACR, c.AuthTime = r.list(amr), r.text(acr), r.date(authTime)
+		c.Bound = session.Bound{Purpose: r.text(purpose), PayloadHash: r.text(payloadOf)}
+		r.require(c.ACR != "" && (c.Bound.Purpose != "" || c.Bound.IsZero()))
 	case token.Session:
 		c.Browser, c.OS, c.Locale = r.text(browser), r.text(system), r.text(locale)
 		r.require(c.Locale != "")

@@ -26,7 +26,7 @@ func (t oneTime) Add(ctx context.Context, i onetime.Item) error {
 		for _, at := range []*time.Time{&i.CreatedAt, &i.ExpiresAt, &i.UsedAt, &i.VoidedAt} {
 			*at = instant(*at)
 		}
-		i.Proven = slices.Clone(i.Proven)
+		i.Proven, i.Demand.ACR = slices.Clone(i.Proven), slices.Clone(i.Demand.ACR)
 		s.items.put(i.Hash, i)
 		return nil
 	})
@@ -39,7 +39,7 @@ func (t oneTime) Find(ctx context.Context, kind onetime.Kind, h onetime.Hash) (i
 			return fmt.Errorf("find one-time item: %w", outbound.ErrNotFound)
 		}
 		i = row
-		i.Proven = slices.Clone(i.Proven)
+		i.Proven, i.Demand.ACR = slices.Clone(i.Proven), slices.Clone(i.Demand.ACR)
 		return nil
 	})
 	return i, err

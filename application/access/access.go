@@ -127,6 +127,8 @@ func (a *Authenticator) stepUp(t secret.Text, access token.Claims, now time.Time
 		return session.StepUpInvalid
 	case expired:
 		return session.StepUpExpired
+	case !c.Bound.IsZero():
+		return session.StepUpBound
 	}
 	return session.StepUpGranted
 }

@@ -11,6 +11,7 @@ import (
 	"gatehouse/application/grant"
 	"gatehouse/application/grant/granttest"
 	"gatehouse/domain/factor"
+	"gatehouse/domain/fault"
 	"gatehouse/domain/onetime"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/session"
@@ -40,6 +41,45 @@ func TestAChallengeRemembersWhatWasProvenAndForWhat(t *testing.T) {
 		if !reflect.DeepEqual(a.Challenge.Item, item) {
 			t.Errorf("stored\n got %+v\nwant %+v", a.Challenge.Item, item)
 		}
+	}
+}
+
+func TestAStepUpForOneThingSaysSoAndIsStoredToBeUsedOnce(t *testing.T) {
+	p, bound := ada(t, func(*principal.Snapshot) {}), session.Bound{Purpose: "payment:42", PayloadHash: "47DEQpj8HBSa-_TImW"}
+	to := grant.Purpose{StepUp: "s1", Demand: session.Demand{Bound: bound, ACR: []string{"aal1"}, MaxAge: time.Minute}}
+	a, err := issuer(&granttest.Tokens{}).Admit(p, session.Proven{session.Password}, to, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := sec.Add(time.Minute)
+	want := token.Claims{
+		ID: "id-1", Subject: "ada", Session: "s1", IssuedAt: sec, ExpiresAt: end,
+		AMR: []string{"pwd"}, ACR: "aal1", AuthTime: sec, Bound: bound,
+	}
+	if c := read(t, a.StepUp.Text, token.StepUp); !reflect.DeepEqual(c, want) || !a.StepUp.ExpiresAt.Equal(end) {
+		t.Errorf("token until %v\n got %+v\nwant %+v", a.StepUp.ExpiresAt, c, want)
+	}
+	item := onetime.Item{
+		Hash: grant.BoundHash("id-1"), Kind: onetime.BoundStepUp, Principal: "ada", Session: "s1", CreatedAt: noon, ExpiresAt: end,
+	}
+	if a.StepUp.Item == nil || !reflect.DeepEqual(*a.StepUp.Item, item) {
+		t.Errorf("stored\n got %+v\nwant %+v", a.StepUp.Item, item)
+	}
+}
+
+func TestLessThanIsDemandedIsNotGranted(t *testing.T) {
+	to := grant.Purpose{StepUp: "s1", Demand: session.Demand{ACR: []string{"aal2"}}}
+	one := ada(t, func(*principal.Snapshot) {})
+	if a, err := issuer(&granttest.Tokens{}).Admit(one, session.Proven{session.Password}, to, noon); fault.CodeOf(err) != fault.UnmetAuthenticationRequirements {
+		t.Errorf("on one factor: %+v, %v", a, err)
+	}
+	two := ada(t, func(s *principal.Snapshot) { s.Factors = factor.Set{}.With(factor.TOTP) })
+	a, err := issuer(&granttest.Tokens{}).Admit(two, session.Proven{session.Password}, to, noon)
+	if err != nil || !reflect.DeepEqual(a.Challenge.Item.Demand, to.Demand) {
+		t.Errorf("the challenge keeps %+v, %v", a, err)
+	}
+	if a, err := issuer(&granttest.Tokens{}).Admit(two, session.Proven{session.Password, session.TOTP}, to, noon); err != nil || a.StepUp.Item != nil {
+		t.Errorf("on two factors: %+v, %v", a, err)
 	}
 }
 

@@ -150,7 +150,10 @@ func TestStepUpSaysWhatWasProvenJustNow(t *testing.T) {
 	if err != nil || a.SignIn != nil || a.Challenge != nil {
 		t.Fatalf("%+v, %v", a, err)
 	}
-	want := token.Claims{ID: "id-1", Subject: "ada", Session: "s1", IssuedAt: sec, ExpiresAt: sec.Add(10 * time.Minute), AMR: []string{"pwd"}}
+	want := token.Claims{
+		ID: "id-1", Subject: "ada", Session: "s1", IssuedAt: sec, ExpiresAt: sec.Add(10 * time.Minute),
+		AMR: []string{"pwd"}, ACR: "aal1", AuthTime: sec,
+	}
 	if c := read(t, a.StepUp.Text, token.StepUp); !reflect.DeepEqual(c, want) || a.StepUp.ExpiresAt != want.ExpiresAt {
 		t.Errorf("step-up token until %v\n got %+v\nwant %+v", a.StepUp.ExpiresAt, c, want)
 	}

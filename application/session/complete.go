@@ -64,7 +64,7 @@ func (c *StepUpCompleter) Do(ctx context.Context, cmd inbound.CompleteStepUp) (u
 		if err := stillIn(ctx, s, cmd.Caller, c.d.Now()); err != nil {
 			return challengeOver(err)
 		}
-		up, err = c.d.Entrance.StepUp(ctx, s, p, proven, cmd.Context)
+		up, err = c.d.Entrance.StepUp(ctx, s, p, proven, cmd.Context, cmd.Challenge.Demand)
 		return entered(up.Challenge, err)
 	})
 	if err != nil {

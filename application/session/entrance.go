@@ -63,9 +63,10 @@ func (e *Entrance) Enter(ctx context.Context, s outbound.Stores, p *principal.Pr
 	return signedIn(p, a.SignIn), nil
 }
 
-// StepUp is as Enter, for the session the caller has.
-func (e *Entrance) StepUp(ctx context.Context, s outbound.Stores, p *principal.Principal, proven session.Proven, by inbound.Context) (inbound.SteppedUp, error) {
-	a, err := e.d.Issuer.Admit(p, proven, grant.Purpose{StepUp: by.Caller.SessionID}, e.d.Now())
+// StepUp is as Enter, for the session the caller has, and yields what is
+// demanded.
+func (e *Entrance) StepUp(ctx context.Context, s outbound.Stores, p *principal.Principal, proven session.Proven, by inbound.Context, d session.Demand) (inbound.SteppedUp, error) {
+	a, err := e.d.Issuer.Admit(p, proven, grant.Purpose{StepUp: by.Caller.SessionID, Demand: d}, e.d.Now())
 	switch {
 	case err != nil:
 		return inbound.SteppedUp{}, err
@@ -78,7 +79,12 @@ func (e *Entrance) StepUp(ctx context.Context, s outbound.Stores, p *principal.P
 			return inbound.SteppedUp{}, err
 		}
 	}
-	return inbound.SteppedUp{Token: a.StepUp.Text, ExpiresAt: a.StepUp.ExpiresAt}, nil
+	if i := a.StepUp.Item; i != nil {
+		if err := s.OneTime.Add(ctx, *i); err != nil {
+			return inbound.SteppedUp{}, fmt.Errorf("add bound step-up: %w", err)
+		}
+	}
+	return inbound.SteppedUp{Token: a.StepUp.Text, ExpiresAt: a.StepUp.ExpiresAt, Bound: d.Bound}, nil
 }
 
 // challenge stores a challenge and mails a code to who prefers that.

@@ -111,7 +111,7 @@ func (r *Recoverer) enter(ctx context.Context, s outbound.Stores, p *principal.P
 	}
 	within := cmd.Context
 	within.Caller = session.Caller{PrincipalID: p.ID(), SessionID: out.SessionID}
-	if out.StepUp, err = r.d.Entrance.StepUp(ctx, s, p, proven, within); err != nil || !r.d.Alert {
+	if out.StepUp, err = r.d.Entrance.StepUp(ctx, s, p, proven, within, session.Demand{}); err != nil || !r.d.Alert {
 		return out, err
 	}
 	n := notice.To(p, notice.RecoveryCodeUsed, r.d.NewID(), cmd.Locale, r.d.Now())

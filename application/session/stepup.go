@@ -58,7 +58,7 @@ func (s *StepperUp) try(ctx context.Context, cmd inbound.StepUp) (inbound.Steppe
 
 // trust believes a guest, who has nothing to prove.
 func (s *StepperUp) trust(ctx context.Context, cmd inbound.StepUp, guest *principal.Principal) (inbound.SteppedUp, error) {
-	return s.d.Entrance.StepUp(ctx, s.d.Work.Single(), guest, session.Proven{session.AsGuest}, cmd.Context)
+	return s.d.Entrance.StepUp(ctx, s.d.Work.Single(), guest, session.Proven{session.AsGuest}, cmd.Context, cmd.Demand)
 }
 
 // mayTry refuses whatever needs no look at the password, in the order of the
@@ -76,6 +76,8 @@ func (s *StepperUp) mayTry(ctx context.Context, cmd inbound.StepUp) (who suspect
 		switch {
 		case p.IsGuest():
 			return s.stillNew(p)
+		case !cmd.Demand.Accepts(session.Reach(p)):
+			return fault.New(fault.UnmetAuthenticationRequirements)
 		case !p.HasPassword():
 			return fault.New(fault.NoPasswordProvider)
 		case cmd.Password.Missing():
@@ -124,7 +126,7 @@ func (s *StepperUp) believe(ctx context.Context, cmd inbound.StepUp, right proof
 		if err := right.save(ctx, st, p); err != nil {
 			return err
 		}
-		up, err = s.d.Entrance.StepUp(ctx, st, p, session.Proven{session.Password}, cmd.Context)
+		up, err = s.d.Entrance.StepUp(ctx, st, p, session.Proven{session.Password}, cmd.Context, cmd.Demand)
 		if err == nil && up.Challenge != nil {
 			err = s.d.Attempts.ForgiveIn(ctx, st, right.subject)
 		}

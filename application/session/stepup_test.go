@@ -101,7 +101,10 @@ func (w *world) checkSteppedUp(t *testing.T, got inbound.SteppedUp, of principal
 		t.Fatal(err)
 	}
 	sec := w.now.Truncate(time.Second)
-	want := token.Claims{ID: c.ID, Subject: of, Session: in, IssuedAt: sec, ExpiresAt: sec.Add(10 * time.Minute), AMR: []string{amr}}
+	want := token.Claims{
+		ID: c.ID, Subject: of, Session: in, IssuedAt: sec, ExpiresAt: sec.Add(10 * time.Minute),
+		AMR: []string{amr}, ACR: session.Proven{session.Factor(amr)}.ACR(), AuthTime: sec,
+	}
 	if !reflect.DeepEqual(c, want) || !got.ExpiresAt.Equal(want.ExpiresAt) {
 		t.Errorf("token until %v\n got %+v\nwant %+v", got.ExpiresAt, c, want)
 	}

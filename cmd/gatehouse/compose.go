@@ -383,6 +383,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		StepUp: command(a, appsession.NewStepperUp(appsession.StepperUpDeps{
 			Work: p.work, Attempts: p.attempts, Entrance: entrance, GuestWindow: cfg.Guests.StepUpWindow, Now: now,
 		})),
+		RedeemStepUp:   command(a, appsession.NewRedeemer(appsession.RedeemerDeps{Work: p.work, Verifier: p.tokens, Now: now})),
 		ListSessions:   query(a, appsession.NewLister(appsession.ListerDeps{Work: p.work, Now: now})),
 		SessionToken:   query(a, appsession.NewTokenCreator(appsession.TokenCreatorDeps{Issuer: p.issuer, Now: now})),
 		EndSession:     command(a, appsession.NewEnder(ender)),

@@ -93,6 +93,7 @@ const (
 	TwoFactorMethodAlreadyDisabled      Code = "TWO_FACTOR_METHOD_ALREADY_DISABLED"
 	TwoFactorMethodAlreadyEnabled       Code = "TWO_FACTOR_METHOD_ALREADY_ENABLED"
 	TwoFactorMethodDisabled             Code = "TWO_FACTOR_METHOD_DISABLED"
+	UnmetAuthenticationRequirements     Code = "UNMET_AUTHENTICATION_REQUIREMENTS" // OpenID: unmet_authentication_requirements
 	UnsupportedMediaType                Code = "UNSUPPORTED_MEDIA_TYPE"
 	UserDisabled                        Code = "USER_DISABLED"
 	UserNotFound                        Code = "USER_NOT_FOUND"
@@ -188,6 +189,7 @@ func Codes() []Code {
 		TwoFactorMethodAlreadyDisabled,
 		TwoFactorMethodAlreadyEnabled,
 		TwoFactorMethodDisabled,
+		UnmetAuthenticationRequirements,
 		UnsupportedMediaType,
 		UserDisabled,
 		UserNotFound,

@@ -21,6 +21,7 @@ const (
 	EmailVerification Kind = "email_verification"
 	PasswordReset     Kind = "password_reset"
 	Challenge         Kind = "challenge" // asks for a second factor (contract §5.6)
+	BoundStepUp       Kind = "step_up"   // a step-up token that is good for one thing, by its id
 
 	// What browsers are asked of passkeys, each for one purpose.
 	PasskeyRegistration Kind = "passkey_registration"
@@ -51,6 +52,7 @@ type Item struct {
 	Purpose session.Purpose
 	Proven  session.Proven // what the one it asks has proven already
 	Tries   int            // guesses at it that were counted
+	Demand  session.Demand // what a step-up is to yield
 }
 
 // Spent reports whether there were as many guesses as there may be. The last

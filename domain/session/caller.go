@@ -45,7 +45,7 @@ func (c Caller) RequireStepUp() error {
 		return nil
 	case StepUpExpired:
 		return fault.New(fault.StepUpTokenExpired)
-	case StepUpInvalid:
+	case StepUpInvalid, StepUpBound:
 		return fault.New(fault.StepUpTokenInvalid)
 	case StepUpMissing:
 	}
@@ -60,5 +60,6 @@ const (
 	StepUpMissing StepUp = iota
 	StepUpInvalid        // unreadable, or of another principal or session
 	StepUpExpired
+	StepUpBound // good, but for one thing alone that is none of ours
 	StepUpGranted
 )

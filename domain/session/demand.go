@@ -17,7 +17,8 @@ type Demand struct {
 	// Bound is what alone the token will be good for. Its zero value is
 	// whatever our own endpoints ask a step-up for.
 	Bound Bound
-	// ACR lists the classes of authentication that will do. None means any.
+	// ACR lists the classes of authentication that will do, as better ones
+	// do. None means any.
 	ACR []string
 	// MaxAge is how old the proof may become, and with it the token. Zero is
 	// as old as any.
@@ -33,6 +34,9 @@ type Bound struct {
 
 // IsZero reports whether nothing is bound.
 func (b Bound) IsZero() bool { return b == Bound{} }
+
+// IsZero reports whether nothing is asked for.
+func (d Demand) IsZero() bool { return d.Bound.IsZero() && len(d.ACR) == 0 && d.MaxAge == 0 }
 
 // Wish is a [Demand] as it was sent. What was not sent is nil.
 type Wish struct {
@@ -102,8 +106,19 @@ func purposeRules(s string) (broken []fault.Rule) {
 	return broken
 }
 
-// Accepts reports whether a proof of this class of authentication will do.
-func (d Demand) Accepts(acr string) bool { return len(d.ACR) == 0 || slices.Contains(d.ACR, acr) }
+// Accepts reports whether a proof of this class of authentication will do: one
+// that was asked for, or a better one. Classes that we do not know are left to
+// others.
+func (d Demand) Accepts(acr string) bool {
+	if len(d.ACR) == 0 {
+		return true
+	}
+	best := slices.Index(classes, acr)
+	return slices.ContainsFunc(d.ACR, func(wanted string) bool {
+		at := slices.Index(classes, wanted)
+		return at >= 0 && at <= best
+	})
+}
 
 // Lasts returns how long a token that would last ttl is to last.
 func (d Demand) Lasts(ttl time.Duration) time.Duration {

@@ -36,6 +36,20 @@ func TestWhoAsksForNothingGetsWhatThereIs(t *testing.T) {
 	}
 }
 
+func TestABetterClassWillDoAndOneThatNobodyKnowsWillNot(t *testing.T) {
+	for _, c := range []struct {
+		wanted, proven string
+		ok             bool
+	}{
+		{"aal1", "aal2", true}, {"aal1", "aal1", true}, {"aal2", "aal1", false}, {"aal0", "aal0", true}, {"aal1", "aal0", false},
+		{"urn:mace:gold", "aal2", false}, {"urn:mace:gold aal1", "aal1", true}, {"aal1", "aal9", false},
+	} {
+		if d := (session.Demand{ACR: strings.Fields(c.wanted)}); d.Accepts(c.proven) != c.ok {
+			t.Errorf("asked for %q, proven %q: %t", c.wanted, c.proven, !c.ok)
+		}
+	}
+}
+
 func TestAWishHasRules(t *testing.T) {
 	hash := strings.Repeat("a", 64)
 	for name, c := range map[string]struct {

@@ -62,16 +62,27 @@ func (s Proven) AMR() []string {
 	return amr
 }
 
+// classes are the values of the claim acr, from the weakest on.
+var classes = []string{"aal0", "aal1", "aal2"}
+
 // ACR returns the claim acr: aal2 with two factors, aal1 with one, aal0 for
 // guests and for nothing.
 func (s Proven) ACR() string {
-	switch n := s.count(); {
-	case n == 0 || slices.Contains(s, AsGuest):
-		return "aal0"
-	case n == 1:
-		return "aal1"
+	if slices.Contains(s, AsGuest) {
+		return classes[0]
 	}
-	return "aal2"
+	return classes[min(s.count(), 2)]
+}
+
+// Reach returns the best class that p can prove: that of what is asked of them.
+func Reach(p *principal.Principal) string {
+	switch {
+	case p.IsGuest():
+		return classes[0]
+	case p.Factors().Any():
+		return classes[2]
+	}
+	return classes[1]
 }
 
 // count returns how many factors these are.

@@ -35,16 +35,18 @@ type Claims struct {
 	IssuedAt  time.Time    // whole seconds, as ExpiresAt and AuthTime
 	ExpiresAt time.Time
 
-	AMR []string // access and step-up tokens
-
-	// Of access tokens only.
-	Roles    []string
-	Groups   []string
+	// Of access and step-up tokens.
+	AMR      []string
 	ACR      string
 	AuthTime time.Time
-	Gen      int // the principal's token generation at issue
+
+	// Of access tokens only.
+	Roles  []string
+	Groups []string
+	Gen    int // the principal's token generation at issue
 
 	Purpose session.Purpose // of challenges only
+	Bound   session.Bound   // of step-up tokens only: the one thing it is good for
 
 	// Of session tokens only: of a sign-in that is about to begin elsewhere.
 	Browser string // "" if unknown, as OS

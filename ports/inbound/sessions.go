@@ -91,18 +91,48 @@ type CheckRefreshToken struct{ RefreshToken secret.Text }
 // It is refused with PRINCIPAL_NOT_FOUND, SESSION_EXPIRED,
 // STEP_UP_TOKEN_CREATION_FORBIDDEN, NO_PASSWORD_PROVIDER,
 // MISSING_PASSWORD_PARAMETER, TOO_MANY_ATTEMPTS, INVALID_CREDENTIALS,
-// HASH_FAILURE or TOKEN_CREATION_FAILURE.
+// HASH_FAILURE, TOKEN_CREATION_FAILURE, or UNMET_AUTHENTICATION_REQUIREMENTS
+// (no class of authentication that will do is within reach).
 type StepUp struct {
 	Context
 	Password password.Plain // Missing when none was sent
+	Demand   session.Demand // which a challenge keeps
 }
 
 // SteppedUp is the answer to [StepUp].
 type SteppedUp struct {
 	Token     secret.Text
 	ExpiresAt time.Time
-	Challenge *Challenge // set, and nothing else, where a second factor is asked for
+	Bound     session.Bound // what alone the token is good for
+	Challenge *Challenge    // set, and nothing else, where a second factor is asked for
 }
+
+// RedeemStepUp asks, for a service that was shown a step-up token which is good
+// for one thing alone, whether that is this thing, and uses the token up. Of any
+// number of callers at once, one is told so. Whoever has the token may ask.
+//
+// It is refused with STEP_UP_TOKEN_EXPIRED, or STEP_UP_TOKEN_INVALID: it is not
+// ours, good for nothing or something else, was redeemed before, or its session
+// is over.
+type RedeemStepUp struct {
+	Context
+	Token secret.Text
+	For   session.Bound
+}
+
+// Approval is the answer to [RedeemStepUp]: who approved of it, and how they
+// proved to be who they are.
+type Approval struct {
+	PrincipalID principal.ID
+	SessionID   session.ID
+	Bound       session.Bound
+	AMR         []string
+	ACR         string
+	AuthTime    time.Time
+}
+
+// Whom says who approved.
+func (a Approval) Whom() (principal.ID, session.ID) { return a.PrincipalID, a.SessionID }
 
 // CreateSessionToken asks for a token that carries the caller's device and
 // language through a sign-in at a provider (contract S2). It proves nothing, and

@@ -107,6 +107,7 @@ const (
 	TWOFACTORMETHODALREADYDISABLED      Code = "TWO_FACTOR_METHOD_ALREADY_DISABLED"
 	TWOFACTORMETHODALREADYENABLED       Code = "TWO_FACTOR_METHOD_ALREADY_ENABLED"
 	TWOFACTORMETHODDISABLED             Code = "TWO_FACTOR_METHOD_DISABLED"
+	UNMETAUTHENTICATIONREQUIREMENTS     Code = "UNMET_AUTHENTICATION_REQUIREMENTS"
 	UNSUPPORTEDMEDIATYPE                Code = "UNSUPPORTED_MEDIA_TYPE"
 	USERDISABLED                        Code = "USER_DISABLED"
 	USERNOTFOUND                        Code = "USER_NOT_FOUND"
@@ -285,6 +286,8 @@ func (e Code) Valid() bool {
 	case TWOFACTORMETHODALREADYENABLED:
 		return true
 	case TWOFACTORMETHODDISABLED:
+		return true
+	case UNMETAUTHENTICATIONREQUIREMENTS:
 		return true
 	case UNSUPPORTEDMEDIATYPE:
 		return true
@@ -867,6 +870,18 @@ type RecoveryCodesResponse struct {
 	RecoveryCodes List[string] `json:"recoveryCodes"`
 }
 
+// RedeemStepUpRequest defines model for RedeemStepUpRequest.
+type RedeemStepUpRequest struct {
+	// PayloadHash Digest of what is to be done, if the service asked for one
+	PayloadHash *string `json:"payloadHash,omitempty"`
+
+	// Purpose What the service asked a step-up for
+	Purpose string `json:"purpose"`
+
+	// Token The step-up token that was handed in
+	Token secret.Text `json:"token"`
+}
+
 // RefreshResponse defines model for RefreshResponse.
 type RefreshResponse struct {
 	// AccessToken Null if headers are off
@@ -1022,10 +1037,46 @@ type StatusResponse struct {
 	TwoFactorRequired bool `json:"twoFactorRequired"`
 }
 
+// StepUpApproval Example: {"acr":"aal2","amr":["pwd","otp","mfa"],"authTime":"2026-07-27T10:15:30Z","payloadHash":null,"purpose":"payment:42","sessionId":"0198c0de-7a11-7b2c-9d3e-4f5061728395","userId":"0198c0de-7a11-7b2c-9d3e-4f5061728394"}
+type StepUpApproval struct {
+	// Acr Class of the proof: `aal2`, `aal1`, `aal0` for guests
+	Acr string `json:"acr"`
+
+	// Amr What was proven
+	Amr List[string] `json:"amr"`
+
+	// AuthTime When it was proven
+	AuthTime    Instant `json:"authTime"`
+	PayloadHash *string `json:"payloadHash"`
+	Purpose     string  `json:"purpose"`
+	SessionId   string  `json:"sessionId"`
+	UserId      string  `json:"userId"`
+}
+
 // StepUpRequest defines model for StepUpRequest.
 type StepUpRequest struct {
+	// AcrValues Classes of authentication that will do, separated by blanks. None given means any
+	//
+	// Example: aal2
+	AcrValues *string `json:"acr_values,omitempty"`
+
+	// MaxAge Seconds that the proof may become old, 1 to 86400
+	//
+	// Example: 300
+	MaxAge *int64 `json:"max_age,omitempty"`
+
 	// Password Users need it, guests do not
 	Password password.Plain `json:"password,omitempty"`
+
+	// PayloadHash Digest of what is approved, in hexadecimal digits or Base64; only with `purpose`
+	//
+	// Example: 47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU
+	PayloadHash *string `json:"payloadHash,omitempty"`
+
+	// Purpose What alone the token is to be good for, once. At most 200 characters; what it means is the caller's
+	//
+	// Example: payment:42
+	Purpose *string `json:"purpose,omitempty"`
 }
 
 // StepUpResponse Example: {"preferredTwoFactorMethod":null,"stepUpToken":"eyJ…","twoFactorAuthenticationToken":null,"twoFactorMethods":null,"twoFactorRequired":false}
@@ -1323,6 +1374,9 @@ type RegisterJSONRequestBody = RegisterRequest
 // StepUpJSONRequestBody defines body for StepUp for application/json ContentType.
 type StepUpJSONRequestBody = StepUpRequest
 
+// RedeemStepUpJSONRequestBody defines body for RedeemStepUp for application/json ContentType.
+type RedeemStepUpJSONRequestBody = RedeemStepUpRequest
+
 // CreateGroupJSONRequestBody defines body for CreateGroup for application/json ContentType.
 type CreateGroupJSONRequestBody = CreateGroupRequest
 
@@ -1424,6 +1478,9 @@ type ServerInterface interface {
 	// StepUp Request step-up
 	// (POST /api/auth/step-up)
 	StepUp(ctx echo.Context, params StepUpParams) error
+	// RedeemStepUp Redeem step-up
+	// (POST /api/auth/step-up/redeem)
+	RedeemStepUp(ctx echo.Context) error
 	// GetFile Get avatar rendition
 	// (GET /api/files/{key})
 	GetFile(ctx echo.Context, key string) error
@@ -1886,6 +1943,15 @@ func (w *ServerInterfaceWrapper) StepUp(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.StepUp(ctx, params)
+	return err
+}
+
+// RedeemStepUp converts echo context to params.
+func (w *ServerInterfaceWrapper) RedeemStepUp(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RedeemStepUp(ctx)
 	return err
 }
 
@@ -2586,6 +2652,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/auth/register", wrapper.Register, options.OperationMiddlewares["register"]...)
 	router.GET(options.BaseURL+"/api/auth/status", wrapper.AuthenticationStatus, options.OperationMiddlewares["authenticationStatus"]...)
 	router.POST(options.BaseURL+"/api/auth/step-up", wrapper.StepUp, options.OperationMiddlewares["stepUp"]...)
+	router.POST(options.BaseURL+"/api/auth/step-up/redeem", wrapper.RedeemStepUp, options.OperationMiddlewares["redeemStepUp"]...)
 	router.GET(options.BaseURL+"/api/files/:key", wrapper.GetFile, options.OperationMiddlewares["getFile"]...)
 	router.GET(options.BaseURL+"/api/groups", wrapper.ListGroups, options.OperationMiddlewares["listGroups"]...)
 	router.POST(options.BaseURL+"/api/groups", wrapper.CreateGroup, options.OperationMiddlewares["createGroup"]...)
@@ -3101,6 +3168,28 @@ type StepUpResponseObject interface {
 type StepUp200JSONResponse StepUpResponse
 
 func (response StepUp200JSONResponse) VisitStepUpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RedeemStepUpRequestObject struct {
+	Body *RedeemStepUpJSONRequestBody
+}
+
+type RedeemStepUpResponseObject interface {
+	VisitRedeemStepUpResponse(w http.ResponseWriter) error
+}
+
+type RedeemStepUp200JSONResponse StepUpApproval
+
+func (response RedeemStepUp200JSONResponse) VisitRedeemStepUpResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -3988,6 +4077,9 @@ type StrictServerInterface interface {
 	// StepUp Request step-up
 	// (POST /api/auth/step-up)
 	StepUp(ctx context.Context, request StepUpRequestObject) (StepUpResponseObject, error)
+	// RedeemStepUp Redeem step-up
+	// (POST /api/auth/step-up/redeem)
+	RedeemStepUp(ctx context.Context, request RedeemStepUpRequestObject) (RedeemStepUpResponseObject, error)
 	// GetFile Get avatar rendition
 	// (GET /api/files/{key})
 	GetFile(ctx context.Context, request GetFileRequestObject) (GetFileResponseObject, error)
@@ -4879,6 +4971,52 @@ func (sh *strictHandler) StepUp(ctx echo.Context, params StepUpParams) error {
 		return err
 	} else if validResponse, ok := response.(StepUpResponseObject); ok {
 		return validResponse.VisitStepUpResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RedeemStepUp operation middleware
+func (sh *strictHandler) RedeemStepUp(ctx echo.Context) error {
+	var request RedeemStepUpRequestObject
+
+	var body RedeemStepUpJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RedeemStepUp(ctx.Request().Context(), request.(RedeemStepUpRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RedeemStepUp")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RedeemStepUpResponseObject); ok {
+		return validResponse.VisitRedeemStepUpResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

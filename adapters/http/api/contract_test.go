@@ -526,6 +526,7 @@ var answers = []any{
 	api.SessionInfo{},
 	api.SessionTokenResponse{},
 	api.StatusResponse{},
+	api.StepUpApproval{},
 	api.StepUpResponse{},
 	api.Success{},
 	api.TotpSetupResponse{},

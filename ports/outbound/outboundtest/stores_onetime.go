@@ -10,6 +10,7 @@ import (
 	"gatehouse/domain/email"
 	"gatehouse/domain/onetime"
 	"gatehouse/domain/principal"
+	"gatehouse/domain/session"
 	"gatehouse/ports/outbound"
 )
 
@@ -66,7 +67,11 @@ func oneTimeRoundTrip(t *testing.T, w work) {
 	bare.Session, bare.Address = "", email.Address{}
 	over.UsedAt, over.VoidedAt = at, at.Add(time.Second)
 	nobodys := item(4, "")
-	for _, want := range []onetime.Item{item(1, "u1"), bare, over, nobodys} {
+	asked := item(5, "u1")
+	asked.Kind, asked.Purpose, asked.Demand = onetime.Challenge, session.ForStepUp, session.Demand{
+		Bound: session.Bound{Purpose: "Überweisung 42", PayloadHash: "47DEQpj8HBSa-_TImW"}, ACR: []string{"aal2"}, MaxAge: time.Minute,
+	}
+	for _, want := range []onetime.Item{item(1, "u1"), bare, over, nobodys, asked} {
 		addItems(t, w, want)
 		sameItem(t, find(t, w, want), want)
 	}

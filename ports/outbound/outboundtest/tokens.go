@@ -93,7 +93,8 @@ func claimsOf(k token.Kind) token.Claims {
 		c.AMR, c.Roles, c.Groups = []string{"pwd", "otp", "mfa"}, []string{"USER", "ADMIN"}, []string{"crew", "ärzte"}
 		c.ACR, c.AuthTime, c.Gen = "aal2", issued.Add(-time.Hour), 7
 	case token.StepUp:
-		c.AMR = []string{"pwd"}
+		c.AMR, c.ACR, c.AuthTime = []string{"pwd"}, "aal1", issued
+		c.Bound = session.Bound{Purpose: "Überweisung 42", PayloadHash: "47DEQpj8HBSa-_TImW"}
 	case token.Session:
 		c.Subject, c.Session = "", ""
 		c.Browser, c.OS, c.Locale = "Лиса \"9\"", "Linux", "de-AT"
@@ -349,6 +350,17 @@ func tokensAreMintedComplete(t *testing.T, m TokenMaker) {
 		spoil(&c)
 		if s, err := a.Mint(token.Access, c); fault.CodeOf(err) != fault.TokenCreationFailure || !s.Missing() {
 			t.Errorf("Mint of a token %s = %v, want TOKEN_CREATION_FAILURE alone", why, err)
+		}
+	}
+	for why, spoil := range map[string]func(*token.Claims){
+		"without a class":             func(c *token.Claims) { c.ACR = "" },
+		"without an instant":          func(c *token.Claims) { c.AuthTime = time.Time{} },
+		"of a payload for no purpose": func(c *token.Claims) { c.Bound.Purpose = "" },
+	} {
+		c := claimsOf(token.StepUp)
+		spoil(&c)
+		if s, err := a.Mint(token.StepUp, c); fault.CodeOf(err) != fault.TokenCreationFailure || !s.Missing() {
+			t.Errorf("Mint of a step-up token %s = %v, want TOKEN_CREATION_FAILURE alone", why, err)
 		}
 	}
 	nowhere := claimsOf(token.Session)
