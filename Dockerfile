@@ -7,7 +7,7 @@ ARG VERSION=devel COMMIT=unknown DATE=unknown
 RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false \
       -ldflags "-s -w -X main.version=$VERSION -X main.commit=$COMMIT -X main.date=$DATE" \
       -o /gatehouse ./cmd/gatehouse
-RUN install -d -m 0700 -o 65532 -g 65532 /data
+RUN install -d -m 0700 -o 65532 -g 65532 /data /data/avatars
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/

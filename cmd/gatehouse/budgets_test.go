@@ -1,10 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
+	"image"
+	"image/png"
+	"mime/multipart"
 	"net/http"
 	"path/filepath"
 	"sync/atomic"
@@ -112,6 +117,28 @@ func (s *stack) ask(method, path, body string) cost {
 	return cost{int(s.statements.Load() - statements), s.units.count() - units, s.version() != version}
 }
 
+// picture shows one for who is signed in, and returns the key of a rendition.
+func (s *stack) picture() string {
+	s.t.Helper()
+	var form bytes.Buffer
+	w := multipart.NewWriter(&form)
+	part, err := w.CreateFormFile("file", "ada.png")
+	must(s.t, err)
+	must(s.t, png.Encode(part, image.NewGray(image.Rect(0, 0, 2, 2))))
+	must(s.t, w.Close())
+	rec := s.send("PUT", "/api/users/me/avatar", w.FormDataContentType(), form.String())
+	var shown struct {
+		Avatar struct {
+			Renditions map[string]struct{ Key string }
+		}
+	}
+	must(s.t, json.Unmarshal(rec.Body.Bytes(), &shown))
+	if rec.Code != http.StatusOK {
+		s.t.Fatalf("show a picture: %d: %s", rec.Code, rec.Body)
+	}
+	return shown.Avatar.Renditions["small"].Key
+}
+
 // version changes whenever another connection has committed a change
 // (SQLite, PRAGMA data_version).
 func (s *stack) version() (v int) {
@@ -160,6 +187,7 @@ func TestWhatIsOnlyReadWritesNothing(t *testing.T) {
 		"/api/auth/password/reset/cooldown": "/api/auth/password/reset/cooldown?email=ada@example.com",
 		"/api/users/{id}":                   "/api/users/" + ada,
 		"/api/groups/{key}":                 "/api/groups/staff",
+		"/api/files/{key}":                  "/api/files/" + s.picture(),
 	}
 	for path, item := range doc.Paths.Map() {
 		if item.Get == nil || item.Get.Extensions["x-get-only"] == true {

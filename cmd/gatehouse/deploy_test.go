@@ -35,6 +35,7 @@ type container struct {
 	Ports       []string          `yaml:"ports"`
 	Environment map[string]string `yaml:"environment"`
 	Networks    yaml.Node         `yaml:"networks"`
+	Volumes     []string          `yaml:"volumes"`
 	GracePeriod string            `yaml:"stop_grace_period"`
 	Healthcheck *struct {
 		Test []string `yaml:"test"`
@@ -167,6 +168,20 @@ func TestTheMapSetsOnlyWhatThereIsAndTrustsOnlyTheProxy(t *testing.T) {
 	}
 }
 
+// A picture that one replica stores is served by the other one.
+func TestTheReplicasOfTheMapShareThePictures(t *testing.T) {
+	const shared = "avatars:/data/avatars"
+	m := readMap(t)
+	for _, name := range []string{replicaNames + "1", replicaNames + "2"} {
+		if !slices.Contains(m.Services[name].Volumes, shared) {
+			t.Errorf("%s has the volumes %v, and not %s", name, m.Services[name].Volumes, shared)
+		}
+	}
+	if !strings.Contains(string(readFile(t, "../../Dockerfile")), "-o 65532 -g 65532 /data /data/avatars") {
+		t.Error("the folder of the image, from which a volume has its owner, is not ours")
+	}
+}
+
 func TestProductionRefusesEverySampleOfTheMap(t *testing.T) {
 	environ := readMap(t).Services[replicaNames+"1"].environ()
 	_, err := loadConfig("", []string{"app.mode=production", "app.base_url=https://id.example.com"}, environ, quiet)
@@ -225,7 +240,7 @@ func TestTheKubernetesExampleKeepsTheInternalAddressInside(t *testing.T) {
 		}
 		kinds[r.Kind] = r
 	}
-	want := []string{"Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service"}
+	want := []string{"Deployment", "NetworkPolicy", "PersistentVolumeClaim", "PodDisruptionBudget", "Service"}
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(kinds))); diff != "" {
 		t.Fatal(diff)
 	}

@@ -155,9 +155,14 @@ func TestRoundTripsPerRequest(t *testing.T) {
 // request sends a request with the cookies there are, and keeps those it gets.
 func (s *stack) request(method, path, body string) *httptest.ResponseRecorder {
 	s.t.Helper()
+	return s.send(method, path, "application/json", body)
+}
+
+func (s *stack) send(method, path, contentType, body string) *httptest.ResponseRecorder {
+	s.t.Helper()
 	req := httptest.NewRequestWithContext(s.t.Context(), method, path, strings.NewReader(body))
 	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", contentType)
 	}
 	for _, cookie := range s.cookies {
 		req.AddCookie(cookie)

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gatehouse/domain/avatar"
 	"gatehouse/domain/group"
 	"gatehouse/domain/key"
 	"gatehouse/domain/notice"
@@ -83,9 +84,28 @@ func (w *Work) stores(s outbound.Stores) outbound.Stores {
 		Principals: principals{s.Principals, w}, Groups: groups{s.Groups, w}, Sessions: sessions{s.Sessions, w}, OneTime: oneTime{s.OneTime, w},
 		Outbox: outbox{s.Outbox, w}, Attempts: attempts{s.Attempts, w}, Cooldowns: cooldowns{s.Cooldowns, w},
 		Devices: s.Devices, Keys: keys{s.Keys, w}, Rotations: rotations{s.Rotations, w}, Rekeying: rekeying{s.Rekeying, w},
-		Restores: restores{s.Restores, w}, Erasures: s.Erasures, Entry: entry{s.Entry, w},
+		Restores: restores{s.Restores, w}, Erasures: s.Erasures, Files: files{s.Files, w}, Entry: entry{s.Entry, w},
 		Apps: apps{s.Apps, w}, Setups: setups{s.Setups, w}, RecoveryCodes: recoveryCodes{s.RecoveryCodes, w}, MailedCodes: mailedCodes{s.MailedCodes, w},
 	}
+}
+
+type files struct {
+	outbound.Files
+	w *Work
+}
+
+func (f files) ByKey(ctx context.Context, key string) (found avatar.File, err error) {
+	if err := f.w.call(); err != nil {
+		return found, err
+	}
+	return f.Files.ByKey(ctx, key)
+}
+
+func (f files) Stage(ctx context.Context, until time.Time, all ...avatar.File) error {
+	if err := f.w.call(); err != nil {
+		return err
+	}
+	return f.Files.Stage(ctx, until, all...)
 }
 
 type principals struct {
