@@ -19,6 +19,11 @@ func (t erasures) Add(ctx context.Context, e principal.Erasure) error {
 	return err
 }
 
+func (t erasures) Has(ctx context.Context, id principal.ID) (bool, error) {
+	rows, err := query[struct{ ID principal.ID }](ctx, t.conn, "find erasure", "SELECT id FROM erasures WHERE id = ?", string(id))
+	return len(rows) > 0, err
+}
+
 func (t erasures) After(ctx context.Context, id principal.ID, limit int) ([]principal.Erasure, error) {
 	rows, err := query[struct {
 		ID       principal.ID

@@ -27,6 +27,14 @@ func (t erasures) Add(ctx context.Context, e principal.Erasure) error {
 	})
 }
 
+func (t erasures) Has(ctx context.Context, id principal.ID) (has bool, err error) {
+	err = t.read(ctx, func(s *state) error {
+		_, has = s.erasures.rows[id]
+		return nil
+	})
+	return has, err
+}
+
 func (t erasures) After(ctx context.Context, id principal.ID, limit int) (out []principal.Erasure, err error) {
 	err = t.read(ctx, func(s *state) error {
 		for _, of := range slices.Sorted(maps.Keys(s.erasures.rows)) {

@@ -45,6 +45,7 @@ var mayImport = []struct{ pkg, deps string }{
 	{"adapters/memory", "std domain/ ports/outbound"},
 	{"adapters/otel", "std domain/ ports/outbound go.opentelemetry.io/otel"},
 	{"adapters/picture", "std domain/ ports/outbound golang.org/x/image/draw golang.org/x/image/webp golang.org/x/sync/semaphore"},
+	{"adapters/portable", "std domain/ ports/inbound filippo.io/age"},
 	{"adapters/prometheus", "std domain/ ports/outbound github.com/prometheus/client_golang"},
 	{"adapters/qr", "std domain/secret ports/outbound github.com/boombuler/barcode"},
 	{"adapters/redis/redistest", "std"},

@@ -31,6 +31,8 @@ type userCmd struct {
 	List     userListCmd     `cmd:"" help:"List all users."`
 	Disable  userDisableCmd  `cmd:"" help:"Shut an account and end its sessions."`
 	SetAdmin userSetAdminCmd `cmd:"" help:"Make a user an admin."`
+	Export   userExportCmd   `cmd:"" help:"Write all users to an encrypted file, with what they sign in by."`
+	Import   userImportCmd   `cmd:"" help:"Create the users in a file, with the password hashes of this or another system."`
 }
 
 type userCreateCmd struct {

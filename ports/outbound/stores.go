@@ -330,6 +330,8 @@ type Batch struct {
 type Erasures interface {
 	// Add keeps an erasure, unless that principal has one already.
 	Add(ctx context.Context, e principal.Erasure) error
+	// Has says whether somebody with this id was erased. One statement.
+	Has(ctx context.Context, id principal.ID) (bool, error)
 	// After lists erasures in the order of ids, from after on.
 	After(ctx context.Context, id principal.ID, limit int) ([]principal.Erasure, error)
 }

@@ -145,8 +145,8 @@ func parsePBKDF2(s string) (*Digest, error) {
 	if blocks := (len(decoded.Key()) + size - 1) / size; iterations*blocks > mostPBKDF2 {
 		return nil, ErrTooCostly
 	}
-	if strings.HasPrefix(s, "$pbkdf2-sha1$") { // what passlib calls pbkdf2
-		s = "$pbkdf2$" + strings.TrimPrefix(s, "$pbkdf2-sha1$")
+	if rest, named := strings.CutPrefix(s, "$pbkdf2-sha1$"); named { // what passlib calls pbkdf2
+		s = "$pbkdf2$" + rest
 	}
 	return checked(decoded, nil, s)
 }
@@ -175,7 +175,7 @@ func split(s string, n int) ([]string, error) {
 // number reads digits in their shortest form.
 func number(s string) (int, bool) {
 	n, err := strconv.ParseUint(s, 10, 31)
-	return int(n), err == nil && strconv.FormatUint(n, 10) == s //nolint:gosec // 31 bits
+	return int(n), err == nil && strconv.FormatUint(n, 10) == s
 }
 
 func within(n, least, most int) bool { return least <= n && n <= most }

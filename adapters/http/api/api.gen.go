@@ -2625,7 +2625,6 @@ func RegisterHandlersWithBaseURL(router EchoRouter, si ServerInterface, baseURL 
 // RegisterHandlersWithOptions registers handlers using the supplied options,
 // including any per-operation middleware.
 func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options RegisterHandlersOptions) {
-
 	wrapper := ServerInterfaceWrapper{
 		Handler: si,
 	}
@@ -2689,11 +2688,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/users/me/sessions/:sessionId", wrapper.EndSession, options.OperationMiddlewares["endSession"]...)
 	router.POST(options.BaseURL+"/api/users/me/sessions/token", wrapper.CreateSessionToken, options.OperationMiddlewares["createSessionToken"]...)
 	router.GET(options.BaseURL+"/livez", wrapper.GetLiveness, options.OperationMiddlewares["getLiveness"]...)
-
 }
 
-type GetKeysRequestObject struct {
-}
+type GetKeysRequestObject struct{}
 
 type GetKeysResponseObject interface {
 	VisitGetKeysResponse(w http.ResponseWriter) error
@@ -2702,7 +2699,6 @@ type GetKeysResponseObject interface {
 type GetKeys200ApplicationJwkSetPlusJSONResponse JwkSet
 
 func (response GetKeys200ApplicationJwkSetPlusJSONResponse) VisitGetKeysResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -2724,7 +2720,6 @@ type RevokeAdminResponseObject interface {
 type RevokeAdmin200JSONResponse PrincipalResponse
 
 func (response RevokeAdmin200JSONResponse) VisitRevokeAdminResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -2746,7 +2741,6 @@ type GrantAdminResponseObject interface {
 type GrantAdmin200JSONResponse PrincipalResponse
 
 func (response GrantAdmin200JSONResponse) VisitGrantAdminResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -2924,7 +2918,6 @@ type VerifyEmailResponseObject interface {
 type VerifyEmail200JSONResponse PrincipalResponse
 
 func (response VerifyEmail200JSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -2935,8 +2928,7 @@ func (response VerifyEmail200JSONResponse) VisitVerifyEmailResponse(w http.Respo
 	return err
 }
 
-type VerificationCooldownRequestObject struct {
-}
+type VerificationCooldownRequestObject struct{}
 
 type VerificationCooldownResponseObject interface {
 	VisitVerificationCooldownResponse(w http.ResponseWriter) error
@@ -2945,7 +2937,6 @@ type VerificationCooldownResponseObject interface {
 type VerificationCooldown200JSONResponse Cooldown
 
 func (response VerificationCooldown200JSONResponse) VisitVerificationCooldownResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -2967,7 +2958,6 @@ type SendVerificationEmailResponseObject interface {
 type SendVerificationEmail200JSONResponse MailSent
 
 func (response SendVerificationEmail200JSONResponse) VisitSendVerificationEmailResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -2990,7 +2980,6 @@ type LoginResponseObject interface {
 type Login200JSONResponse LoginResponse
 
 func (response Login200JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3001,8 +2990,7 @@ func (response Login200JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 	return err
 }
 
-type LogoutRequestObject struct {
-}
+type LogoutRequestObject struct{}
 
 type LogoutResponseObject interface {
 	VisitLogoutResponse(w http.ResponseWriter) error
@@ -3011,7 +2999,6 @@ type LogoutResponseObject interface {
 type Logout200JSONResponse Success
 
 func (response Logout200JSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3034,7 +3021,6 @@ type ResetPasswordResponseObject interface {
 type ResetPassword200JSONResponse Success
 
 func (response ResetPassword200JSONResponse) VisitResetPasswordResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3057,7 +3043,6 @@ type RequestPasswordResetResponseObject interface {
 type RequestPasswordReset200JSONResponse MailSent
 
 func (response RequestPasswordReset200JSONResponse) VisitRequestPasswordResetResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3079,7 +3064,6 @@ type PasswordResetCooldownResponseObject interface {
 type PasswordResetCooldown200JSONResponse Cooldown
 
 func (response PasswordResetCooldown200JSONResponse) VisitPasswordResetCooldownResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3101,7 +3085,6 @@ type RefreshResponseObject interface {
 type Refresh200JSONResponse RefreshResponse
 
 func (response Refresh200JSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3124,7 +3107,6 @@ type RegisterResponseObject interface {
 type Register200JSONResponse Success
 
 func (response Register200JSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3135,8 +3117,7 @@ func (response Register200JSONResponse) VisitRegisterResponse(w http.ResponseWri
 	return err
 }
 
-type AuthenticationStatusRequestObject struct {
-}
+type AuthenticationStatusRequestObject struct{}
 
 type AuthenticationStatusResponseObject interface {
 	VisitAuthenticationStatusResponse(w http.ResponseWriter) error
@@ -3145,7 +3126,6 @@ type AuthenticationStatusResponseObject interface {
 type AuthenticationStatus200JSONResponse StatusResponse
 
 func (response AuthenticationStatus200JSONResponse) VisitAuthenticationStatusResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3168,7 +3148,6 @@ type StepUpResponseObject interface {
 type StepUp200JSONResponse StepUpResponse
 
 func (response StepUp200JSONResponse) VisitStepUpResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3249,7 +3228,6 @@ type ListGroupsResponseObject interface {
 type ListGroups200JSONResponse PageOfGroupResponse
 
 func (response ListGroups200JSONResponse) VisitListGroupsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3272,7 +3250,6 @@ type CreateGroupResponseObject interface {
 type CreateGroup200JSONResponse GroupResponse
 
 func (response CreateGroup200JSONResponse) VisitCreateGroupResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3295,7 +3272,6 @@ type RemoveMemberResponseObject interface {
 type RemoveMember200JSONResponse PrincipalResponse
 
 func (response RemoveMember200JSONResponse) VisitRemoveMemberResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3318,7 +3294,6 @@ type AddMemberResponseObject interface {
 type AddMember200JSONResponse PrincipalResponse
 
 func (response AddMember200JSONResponse) VisitAddMemberResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3340,7 +3315,6 @@ type DeleteGroupResponseObject interface {
 type DeleteGroup200JSONResponse Success
 
 func (response DeleteGroup200JSONResponse) VisitDeleteGroupResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3363,7 +3337,6 @@ type GetGroupResponseObject interface {
 type GetGroup200JSONResponse GroupResponse
 
 func (response GetGroup200JSONResponse) VisitGetGroupResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3387,7 +3360,6 @@ type UpdateGroupResponseObject interface {
 type UpdateGroup200JSONResponse GroupResponse
 
 func (response UpdateGroup200JSONResponse) VisitUpdateGroupResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3409,7 +3381,6 @@ type CreateGuestResponseObject interface {
 type CreateGuest200JSONResponse GuestResponse
 
 func (response CreateGuest200JSONResponse) VisitCreateGuestResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3432,7 +3403,6 @@ type ConvertGuestResponseObject interface {
 type ConvertGuest200JSONResponse GuestResponse
 
 func (response ConvertGuest200JSONResponse) VisitConvertGuestResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3443,8 +3413,7 @@ func (response ConvertGuest200JSONResponse) VisitConvertGuestResponse(w http.Res
 	return err
 }
 
-type GetOpenapiRequestObject struct {
-}
+type GetOpenapiRequestObject struct{}
 
 type GetOpenapiResponseObject interface {
 	VisitGetOpenapiResponse(w http.ResponseWriter) error
@@ -3453,7 +3422,6 @@ type GetOpenapiResponseObject interface {
 type GetOpenapi200JSONResponse RawObject
 
 func (response GetOpenapi200JSONResponse) VisitGetOpenapiResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3464,8 +3432,7 @@ func (response GetOpenapi200JSONResponse) VisitGetOpenapiResponse(w http.Respons
 	return err
 }
 
-type RotateKeysRequestObject struct {
-}
+type RotateKeysRequestObject struct{}
 
 type RotateKeysResponseObject interface {
 	VisitRotateKeysResponse(w http.ResponseWriter) error
@@ -3474,7 +3441,6 @@ type RotateKeysResponseObject interface {
 type RotateKeys200JSONResponse Success
 
 func (response RotateKeys200JSONResponse) VisitRotateKeysResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3485,8 +3451,7 @@ func (response RotateKeys200JSONResponse) VisitRotateKeysResponse(w http.Respons
 	return err
 }
 
-type GetRotationStatusRequestObject struct {
-}
+type GetRotationStatusRequestObject struct{}
 
 type GetRotationStatusResponseObject interface {
 	VisitGetRotationStatusResponse(w http.ResponseWriter) error
@@ -3495,7 +3460,6 @@ type GetRotationStatusResponseObject interface {
 type GetRotationStatus200JSONResponse RotationStatus
 
 func (response GetRotationStatus200JSONResponse) VisitGetRotationStatusResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3517,7 +3481,6 @@ type ListUsersResponseObject interface {
 type ListUsers200JSONResponse PageOfPrincipalOverview
 
 func (response ListUsers200JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3528,8 +3491,7 @@ func (response ListUsers200JSONResponse) VisitListUsersResponse(w http.ResponseW
 	return err
 }
 
-type DeleteSelfRequestObject struct {
-}
+type DeleteSelfRequestObject struct{}
 
 type DeleteSelfResponseObject interface {
 	VisitDeleteSelfResponse(w http.ResponseWriter) error
@@ -3538,7 +3500,6 @@ type DeleteSelfResponseObject interface {
 type DeleteSelf200JSONResponse Success
 
 func (response DeleteSelf200JSONResponse) VisitDeleteSelfResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3549,8 +3510,7 @@ func (response DeleteSelf200JSONResponse) VisitDeleteSelfResponse(w http.Respons
 	return err
 }
 
-type GetSelfRequestObject struct {
-}
+type GetSelfRequestObject struct{}
 
 type GetSelfResponseObject interface {
 	VisitGetSelfResponse(w http.ResponseWriter) error
@@ -3559,7 +3519,6 @@ type GetSelfResponseObject interface {
 type GetSelf200JSONResponse PrincipalResponse
 
 func (response GetSelf200JSONResponse) VisitGetSelfResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3581,7 +3540,6 @@ type UpdateSelfResponseObject interface {
 type UpdateSelf200JSONResponse PrincipalResponse
 
 func (response UpdateSelf200JSONResponse) VisitUpdateSelfResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3647,7 +3605,6 @@ type ChangeEmailResponseObject interface {
 type ChangeEmail200JSONResponse ChangeEmailResponse
 
 func (response ChangeEmail200JSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3802,7 +3759,6 @@ type ChangePasswordResponseObject interface {
 type ChangePassword200JSONResponse PrincipalResponse
 
 func (response ChangePassword200JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3813,8 +3769,7 @@ func (response ChangePassword200JSONResponse) VisitChangePasswordResponse(w http
 	return err
 }
 
-type EndAllSessionsRequestObject struct {
-}
+type EndAllSessionsRequestObject struct{}
 
 type EndAllSessionsResponseObject interface {
 	VisitEndAllSessionsResponse(w http.ResponseWriter) error
@@ -3823,7 +3778,6 @@ type EndAllSessionsResponseObject interface {
 type EndAllSessions200JSONResponse Success
 
 func (response EndAllSessions200JSONResponse) VisitEndAllSessionsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3834,8 +3788,7 @@ func (response EndAllSessions200JSONResponse) VisitEndAllSessionsResponse(w http
 	return err
 }
 
-type ListSessionsRequestObject struct {
-}
+type ListSessionsRequestObject struct{}
 
 type ListSessionsResponseObject interface {
 	VisitListSessionsResponse(w http.ResponseWriter) error
@@ -3844,7 +3797,6 @@ type ListSessionsResponseObject interface {
 type ListSessions200JSONResponse Array[SessionInfo]
 
 func (response ListSessions200JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3867,7 +3819,6 @@ type CreateSessionTokenResponseObject interface {
 type CreateSessionToken200JSONResponse SessionTokenResponse
 
 func (response CreateSessionToken200JSONResponse) VisitCreateSessionTokenResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3889,7 +3840,6 @@ type EndSessionResponseObject interface {
 type EndSession200JSONResponse Array[SessionInfo]
 
 func (response EndSession200JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3911,7 +3861,6 @@ type DeleteUserResponseObject interface {
 type DeleteUser200JSONResponse Success
 
 func (response DeleteUser200JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3933,7 +3882,6 @@ type GetUserResponseObject interface {
 type GetUser200JSONResponse PrincipalOverview
 
 func (response GetUser200JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3955,7 +3903,6 @@ type DisableUserResponseObject interface {
 type DisableUser200JSONResponse PrincipalResponse
 
 func (response DisableUser200JSONResponse) VisitDisableUserResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3977,7 +3924,6 @@ type EnableUserResponseObject interface {
 type EnableUser200JSONResponse PrincipalResponse
 
 func (response EnableUser200JSONResponse) VisitEnableUserResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3988,8 +3934,7 @@ func (response EnableUser200JSONResponse) VisitEnableUserResponse(w http.Respons
 	return err
 }
 
-type GetLivenessRequestObject struct {
-}
+type GetLivenessRequestObject struct{}
 
 type GetLivenessResponseObject interface {
 	VisitGetLivenessResponse(w http.ResponseWriter) error
@@ -3998,7 +3943,6 @@ type GetLivenessResponseObject interface {
 type GetLiveness200JSONResponse Liveness
 
 func (response GetLiveness200JSONResponse) VisitGetLivenessResponse(w http.ResponseWriter) error {
-
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4190,8 +4134,10 @@ type StrictServerInterface interface {
 	GetLiveness(ctx context.Context, request GetLivenessRequestObject) (GetLivenessResponseObject, error)
 }
 
-type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
-type StrictMiddlewareFunc func(f StrictHandlerFunc, operationID string) StrictHandlerFunc
+type (
+	StrictHandlerFunc    func(ctx echo.Context, request any) (any, error)
+	StrictMiddlewareFunc func(f StrictHandlerFunc, operationID string) StrictHandlerFunc
+)
 
 func NewStrictHandler(ssi StrictServerInterface, middlewares []StrictMiddlewareFunc) ServerInterface {
 	return &strictHandler{ssi: ssi, middlewares: middlewares}

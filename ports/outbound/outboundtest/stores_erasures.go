@@ -197,6 +197,11 @@ func erasuresAreKeptOnce(t *testing.T, w work) {
 			t.Errorf("After(%q, %d) = %q, want %q", tc.after, tc.limit, got, tc.want)
 		}
 	}
+	for id, want := range map[principal.ID]bool{"a": true, "b": true, "C": true, "c": false, "B": false, "": false, "aa": false} {
+		if has, err := w.Single().Erasures.Has(t.Context(), id); has != want || err != nil {
+			t.Errorf("Has(%q) = %v, %v", id, has, err)
+		}
+	}
 }
 
 func purgeGuestsLeavesTheActive(t *testing.T, w work) {
