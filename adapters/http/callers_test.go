@@ -170,6 +170,12 @@ var special = map[string]map[string]string{
 	"T9":  {"user": "TWO_FACTOR_CODE_EXPIRED", "admin": "TWO_FACTOR_CODE_EXPIRED"},
 	"T10": {"user": "TWO_FACTOR_METHOD_ALREADY_DISABLED", "admin": "TWO_FACTOR_METHOD_ALREADY_DISABLED"},
 	"T12": {"user": "TWO_FACTOR_METHOD_DISABLED", "admin": "TWO_FACTOR_METHOD_DISABLED"},
+	"Y10": {
+		"guest": "TWO_FACTOR_AUTHENTICATION_TOKEN_INVALID", "user": "TWO_FACTOR_AUTHENTICATION_TOKEN_INVALID",
+		"admin": "TWO_FACTOR_AUTHENTICATION_TOKEN_INVALID",
+	},
+	"Y11": {"user": "2FA_DISABLED", "admin": "2FA_DISABLED"}, // carol has none
+	"Y12": {"user": "PASSKEY_CHALLENGE_EXPIRED", "admin": "PASSKEY_CHALLENGE_EXPIRED"},
 }
 
 // as puts the tokens of an account in the place of those of a request.

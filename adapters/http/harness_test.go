@@ -246,11 +246,20 @@ type setup struct {
 	leaks     appaccount.Leaks
 	onLeak    appsession.OnLeak
 	mandatory bool // the last second factor stays on
+	unlocked  bool // authenticators need not verify who makes a passkey or uses one besides a password
+}
+
+func (s setup) second() passkey.Verification {
+	if s.unlocked {
+		return passkey.Preferred
+	}
+	return passkey.Required
 }
 
 type option func(*setup)
 
 func withBase(u string) option             { return func(s *setup) { s.base = u } }
+func withUnlockedPasskeys() option         { return func(s *setup) { s.unlocked = true } }
 func withMandatoryFactors() option         { return func(s *setup) { s.mandatory = true } }
 func withoutMail() option                  { return func(s *setup) { s.mailOn = false } }
 func with(edit func(*adapter.Deps)) option { return func(s *setup) { s.edit = edit } }
@@ -323,7 +332,7 @@ func (w *world) compose(s setup) adapter.Deps {
 	members := appgroup.MemberDeps{Work: work, Revocations: revocations}
 	erasing := erasure.Deps{Work: work, Revocations: revocations, Ledger: ledger.New(w.ledger), Now: now, Log: slog.New(slog.NewJSONHandler(w.log, nil))}
 	party, err := webauthn.New(webauthn.Config{
-		ID: base.Hostname(), Name: "Gatehouse", Origins: []string{s.base}, Verification: passkey.Required,
+		ID: base.Hostname(), Name: "Gatehouse", Origins: []string{s.base}, Verification: s.second(),
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -341,6 +350,11 @@ func (w *world) compose(s setup) adapter.Deps {
 	entrance := appsession.NewEntrance(appsession.EntranceDeps{
 		Attempts: taker, Issuer: w.issuer, Codes: codes, Locate: locate, Alerts: alerts, MailOn: s.mailOn, NewID: newID, Now: now,
 	})
+	asking := apppasskey.AskerDeps{Work: work, Authenticators: party, Second: s.second(), NewSecret: newSecret, Now: now}
+	proven := appsession.PasskeyDeps{
+		Work: work, Entrance: entrance, Now: now,
+		Judge: apppasskey.NewJudge(apppasskey.JudgeDeps{Work: work, Authenticators: party, Second: s.second(), Now: now}),
+	}
 	return adapter.Deps{
 		CheckChallenge:   access.NewChallengeChecker(access.ChallengeCheckerDeps{Work: work, Verifier: w.tokens, Now: now}),
 		Authenticate:     access.NewAuthenticator(access.AuthenticatorDeps{Work: work, Marks: memory.NoCache{}, Verifier: w.tokens, Now: now}),
@@ -376,12 +390,19 @@ func (w *world) compose(s setup) adapter.Deps {
 		BeginPasskey: apppasskey.NewBeginner(apppasskey.BeginnerDeps{
 			Work: work, Authenticators: party, NewSecret: newSecret, Now: now,
 		}),
-		AddPasskey:    apppasskey.NewAdder(fobs),
-		ListPasskeys:  apppasskey.NewLister(apppasskey.ListDeps{Work: work}),
-		RenamePasskey: apppasskey.NewRenamer(apppasskey.ListDeps{Work: work}),
-		DeletePasskey: apppasskey.NewDeleter(fobs),
-		WhoAmI:        profile.NewMirror(),
-		UpdateSelf:    profile.NewUpdater(profile.UpdaterDeps{Work: work}),
+		AddPasskey:                apppasskey.NewAdder(fobs),
+		ListPasskeys:              apppasskey.NewLister(apppasskey.ListDeps{Work: work}),
+		RenamePasskey:             apppasskey.NewRenamer(apppasskey.ListDeps{Work: work}),
+		DeletePasskey:             apppasskey.NewDeleter(fobs),
+		BeginPasskeySignIn:        apppasskey.NewSignInAsker(asking),
+		SignInWithPasskey:         appsession.NewPasskeySignerIn(proven),
+		BeginPasskeySecond:        apppasskey.NewSecondAsker(asking),
+		CompleteSignInWithPasskey: appsession.NewPasskeySignInCompleter(proven),
+		CompleteStepUpWithPasskey: appsession.NewPasskeyStepUpCompleter(proven),
+		BeginPasskeyStepUp:        apppasskey.NewStepUpAsker(asking),
+		StepUpWithPasskey:         appsession.NewPasskeyStepperUp(proven),
+		WhoAmI:                    profile.NewMirror(),
+		UpdateSelf:                profile.NewUpdater(profile.UpdaterDeps{Work: work}),
 		ChangeEmail: registration.NewEmailChanger(registration.EmailChangerDeps{
 			Work: work, Mail: mail, Revocations: revocations, Now: now, NewID: newID, NewSecret: newSecret,
 		}),
@@ -722,6 +743,13 @@ type faultyOneTime struct {
 	f *faults
 }
 
+func (o faultyOneTime) Add(ctx context.Context, i onetime.Item) error {
+	if err := o.f.at("onetime.add"); err != nil {
+		return err
+	}
+	return o.OneTime.Add(ctx, i)
+}
+
 func (o faultyOneTime) Find(ctx context.Context, k onetime.Kind, h onetime.Hash) (onetime.Item, error) {
 	if err := o.f.at("onetime.find"); err != nil {
 		return onetime.Item{}, err
@@ -758,6 +786,13 @@ func (k faultyPasskeys) Of(ctx context.Context, of principal.ID) ([]passkey.Pass
 		return nil, err
 	}
 	return k.Passkeys.Of(ctx, of)
+}
+
+func (k faultyPasskeys) ByCredential(ctx context.Context, credential []byte) (passkey.Passkey, error) {
+	if err := k.f.at("passkeys.byCredential"); err != nil {
+		return passkey.Passkey{}, err
+	}
+	return k.Passkeys.ByCredential(ctx, credential)
 }
 
 func (k faultyPasskeys) Add(ctx context.Context, p passkey.Passkey) error {

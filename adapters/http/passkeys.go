@@ -34,7 +34,7 @@ func (h passkeys) BeginPasskey(ctx context.Context, _ api.BeginPasskeyRequestObj
 // AddPasskey handles POST /api/users/me/passkeys (Y2).
 func (h passkeys) AddPasskey(ctx context.Context, r api.AddPasskeyRequestObject) (api.AddPasskeyResponseObject, error) {
 	p, err := h.add.Do(ctx, inbound.AddPasskey{
-		Context: sceneOf(ctx).origin(client.Device{}), Name: r.Body.Name, Answer: passkey.Document(r.Body.Credential.RawMessage),
+		Context: sceneOf(ctx).origin(client.Device{}), Name: r.Body.Name, Answer: answerIn(r.Body.Credential),
 	})
 	if err != nil {
 		return nil, err

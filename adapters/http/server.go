@@ -86,6 +86,15 @@ type Deps struct {
 	EnableEmail          inbound.UseCase[inbound.EnableEmail, inbound.Self]
 	DisableEmail         inbound.UseCase[inbound.DisableEmail, inbound.Self]
 
+	// Passkeys, to come in by.
+	BeginPasskeySignIn        inbound.UseCase[inbound.BeginPasskeySignIn, passkey.Document]
+	SignInWithPasskey         inbound.UseCase[inbound.SignInWithPasskey, inbound.SignedIn]
+	BeginPasskeySecond        inbound.UseCase[inbound.BeginPasskeySecond, passkey.Document]
+	CompleteSignInWithPasskey inbound.UseCase[inbound.CompleteSignInWithPasskey, inbound.SignedIn]
+	CompleteStepUpWithPasskey inbound.UseCase[inbound.CompleteStepUpWithPasskey, inbound.SteppedUp]
+	BeginPasskeyStepUp        inbound.UseCase[inbound.BeginPasskeyStepUp, passkey.Document]
+	StepUpWithPasskey         inbound.UseCase[inbound.StepUpWithPasskey, inbound.SteppedUp]
+
 	CreateGroup    inbound.UseCase[inbound.CreateGroup, group.Delivered]
 	ListGroups     inbound.UseCase[inbound.ListGroups, inbound.GroupPage]
 	ShowGroup      inbound.UseCase[inbound.ShowGroup, group.Delivered]
@@ -169,6 +178,7 @@ type handlers struct {
 	recovery
 	sessions
 	passkeys
+	proofs
 	self
 	export
 	enrolment
@@ -206,7 +216,11 @@ func New(d Deps) (http.Handler, error) {
 		recovery:       recovery{d.RequestReset, d.ResetWait, d.ResetPassword},
 		sessions:       sessions{say, d.ListSessions, d.SessionToken, d.EndSession, d.EndAllSessions},
 		passkeys:       passkeys{d.BeginPasskey, d.AddPasskey, d.ListPasskeys, d.RenamePasskey, d.DeletePasskey},
-		self:           self{d.jar(), d.WhoAmI, d.UpdateSelf, d.DeleteSelf, d.ChangeEmail, d.ChangePassword},
+		proofs: proofs{
+			say, d.BeginPasskeySignIn, d.SignInWithPasskey, d.BeginPasskeySecond, d.CompleteSignInWithPasskey, d.CompleteStepUpWithPasskey,
+			d.BeginPasskeyStepUp, d.StepUpWithPasskey,
+		},
+		self: self{d.jar(), d.WhoAmI, d.UpdateSelf, d.DeleteSelf, d.ChangeEmail, d.ChangePassword},
 		enrolment: enrolment{
 			d.PreferFactor, d.BeginTOTP, d.EnableTOTP, d.DisableTOTP, d.ReplaceRecoveryCodes, d.EnableEmail, d.DisableEmail,
 		},

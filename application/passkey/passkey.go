@@ -1,6 +1,6 @@
 // Package passkey holds the use cases of passkeys: how they are added, listed,
-// renamed and deleted, and what is asked of browsers for all of that. What an
-// answer proves is judged by a port, and what a proof is worth in package grant.
+// renamed and deleted, and what is asked of browsers to prove one. What an
+// answer proves is judged by a port; who comes in by it, in package session.
 package passkey
 
 import (
@@ -19,19 +19,43 @@ import (
 	"gatehouse/ports/outbound"
 )
 
-// ceremony is for whom and for what a browser is asked something. The
+// Ceremony is for whom and for what a browser is asked something. The
 // challenge, 256 random bits, is what the answer has to repeat, and all that
 // names the ceremony: it is stored as a hash, like every one-time secret, and
 // whoever answers can neither choose nor change what it was issued for.
-type ceremony struct {
-	kind onetime.Kind
-	of   principal.ID // "" for whoever answers
-	in   session.ID   // "" outside of a session
+type Ceremony struct {
+	kind  onetime.Kind
+	of    principal.ID // "" for whoever answers
+	in    session.ID   // "" outside of a session
+	about string       // what it is bound to besides
 }
 
-func (c ceremony) begin(ctx context.Context, s outbound.Stores, challenge secret.Text, now time.Time) error {
+// SignIn is the ceremony of a sign-in by a passkey alone.
+func SignIn() Ceremony { return Ceremony{kind: onetime.PasskeySignIn} }
+
+// Second is the ceremony by which a passkey answers the challenge of a sign-in,
+// and no other one.
+func Second(challenge onetime.Item) Ceremony {
+	return Ceremony{kind: onetime.PasskeySecond, of: challenge.Principal, about: string(challenge.Hash[:])}
+}
+
+// StepUp is the ceremony by which a caller proves themselves again.
+func StepUp(by session.Caller) Ceremony {
+	return Ceremony{kind: onetime.PasskeyStepUp, of: by.PrincipalID, in: by.SessionID}
+}
+
+// registration is the ceremony by which a caller adds a passkey.
+func registration(by session.Caller) Ceremony {
+	return Ceremony{kind: onetime.PasskeyRegistration, of: by.PrincipalID, in: by.SessionID}
+}
+
+func (c Ceremony) hash(challenge secret.Text) onetime.Hash {
+	return onetime.HashOf(secret.New(challenge.Reveal() + c.about))
+}
+
+func (c Ceremony) begin(ctx context.Context, s outbound.Stores, challenge secret.Text, now time.Time) error {
 	err := s.OneTime.Add(ctx, onetime.Item{
-		Hash: onetime.HashOf(challenge), Kind: c.kind, Principal: c.of, Session: c.in,
+		Hash: c.hash(challenge), Kind: c.kind, Principal: c.of, Session: c.in,
 		CreatedAt: now, ExpiresAt: now.Add(passkey.Patience),
 	})
 	if err != nil {
@@ -40,18 +64,31 @@ func (c ceremony) begin(ctx context.Context, s outbound.Stores, challenge secret
 	return nil
 }
 
+// pending refuses with PASSKEY_CHALLENGE_EXPIRED what answers no ceremony that
+// is still open, whatever is wrong with the challenge.
+func (c Ceremony) pending(ctx context.Context, s outbound.Stores, challenge secret.Text, now time.Time) error {
+	i, err := s.OneTime.Find(ctx, c.kind, c.hash(challenge))
+	switch {
+	case err != nil:
+		return over(err)
+	case i.Principal != c.of, i.Session != c.in:
+		return over(fmt.Errorf("of another person or session: %w", outbound.ErrStale))
+	case i.State(now) != onetime.Usable:
+		return over(outbound.ErrStale)
+	}
+	return nil
+}
+
 // end uses the ceremony up, in the transaction of what its answer has for an
-// effect: of any number of answers, one has one. It refuses with
-// PASSKEY_CHALLENGE_EXPIRED, whatever is wrong with a challenge.
-func (c ceremony) end(ctx context.Context, s outbound.Stores, challenge secret.Text, now time.Time) error {
-	h := onetime.HashOf(challenge)
-	i, err := s.OneTime.Find(ctx, c.kind, h)
-	if err == nil && (i.Principal != c.of || i.Session != c.in) {
-		return fault.New(fault.PasskeyChallengeExpired).Because(errors.New("the challenge is another person's or session's"))
+// effect: of any number of answers, one has one. It refuses as pending does.
+func (c Ceremony) end(ctx context.Context, s outbound.Stores, challenge secret.Text, now time.Time) error {
+	if err := c.pending(ctx, s, challenge, now); err != nil {
+		return err
 	}
-	if err == nil {
-		err = s.OneTime.Use(ctx, c.kind, h, now)
-	}
+	return over(s.OneTime.Use(ctx, c.kind, c.hash(challenge), now))
+}
+
+func over(err error) error {
 	switch {
 	case errors.Is(err, outbound.ErrNotFound), errors.Is(err, outbound.ErrStale):
 		return fault.New(fault.PasskeyChallengeExpired).Because(err)
@@ -59,11 +96,6 @@ func (c ceremony) end(ctx context.Context, s outbound.Stores, challenge secret.T
 		return fmt.Errorf("end ceremony: %w", err)
 	}
 	return nil
-}
-
-// registration is the ceremony by which a caller adds a passkey.
-func registration(by session.Caller) ceremony {
-	return ceremony{onetime.PasskeyRegistration, by.PrincipalID, by.SessionID}
 }
 
 // invalid tells what is wrong with an answer.

@@ -49,6 +49,7 @@ import (
 	"gatehouse/domain/client"
 	"gatehouse/domain/key"
 	"gatehouse/domain/limit"
+	"gatehouse/domain/passkey"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/recovery"
 	"gatehouse/domain/session"
@@ -342,6 +343,12 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		}
 		leaving  = apptwofactor.DisablerDeps{Deps: factors, Required: cfg.TwoFactor.Required}
 		newCodes = func() []recovery.Code { return newRecoveryCodes(cfg.TwoFactor.RecoveryCodes) }
+		second   = passkey.Verification(cfg.Passkeys.UserVerification)
+		asking   = apppasskey.AskerDeps{Work: p.work, Authenticators: authenticators, Second: second, NewSecret: newSecret, Now: now}
+		proven   = appsession.PasskeyDeps{
+			Work: p.work, Entrance: entrance, Now: now,
+			Judge: apppasskey.NewJudge(apppasskey.JudgeDeps{Work: p.work, Authenticators: authenticators, Second: second, Now: now}),
+		}
 	)
 	return httpadapter.Deps{
 		Authenticate: query(a, appaccess.NewAuthenticator(appaccess.AuthenticatorDeps{
@@ -388,15 +395,23 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		SessionToken:   query(a, appsession.NewTokenCreator(appsession.TokenCreatorDeps{Issuer: p.issuer, Now: now})),
 		EndSession:     command(a, appsession.NewEnder(ender)),
 		EndAllSessions: command(a, appsession.NewAllEnder(ender)),
-		BeginPasskey: command(a, apppasskey.NewBeginner(apppasskey.BeginnerDeps{
+		// What asks a browser achieves nothing by itself, and is asked by every page view: it is not on record.
+		BeginPasskey: query(a, apppasskey.NewBeginner(apppasskey.BeginnerDeps{
 			Work: p.work, Authenticators: authenticators, NewSecret: newSecret, Now: now,
 		})),
-		AddPasskey:    command(a, apppasskey.NewAdder(keys)),
-		ListPasskeys:  query(a, apppasskey.NewLister(apppasskey.ListDeps{Work: p.work})),
-		RenamePasskey: command(a, apppasskey.NewRenamer(apppasskey.ListDeps{Work: p.work})),
-		DeletePasskey: command(a, apppasskey.NewDeleter(keys)),
-		WhoAmI:        query(a, appprofile.NewMirror()),
-		UpdateSelf:    command(a, appprofile.NewUpdater(appprofile.UpdaterDeps{Work: p.work})),
+		AddPasskey:                command(a, apppasskey.NewAdder(keys)),
+		ListPasskeys:              query(a, apppasskey.NewLister(apppasskey.ListDeps{Work: p.work})),
+		RenamePasskey:             command(a, apppasskey.NewRenamer(apppasskey.ListDeps{Work: p.work})),
+		DeletePasskey:             command(a, apppasskey.NewDeleter(keys)),
+		BeginPasskeySignIn:        query(a, apppasskey.NewSignInAsker(asking)),
+		SignInWithPasskey:         command(a, appsession.NewPasskeySignerIn(proven)),
+		BeginPasskeySecond:        query(a, apppasskey.NewSecondAsker(asking)),
+		CompleteSignInWithPasskey: command(a, appsession.NewPasskeySignInCompleter(proven)),
+		CompleteStepUpWithPasskey: command(a, appsession.NewPasskeyStepUpCompleter(proven)),
+		BeginPasskeyStepUp:        query(a, apppasskey.NewStepUpAsker(asking)),
+		StepUpWithPasskey:         command(a, appsession.NewPasskeyStepperUp(proven)),
+		WhoAmI:                    query(a, appprofile.NewMirror()),
+		UpdateSelf:                command(a, appprofile.NewUpdater(appprofile.UpdaterDeps{Work: p.work})),
 		ChangeEmail: command(a, appregistration.NewEmailChanger(appregistration.EmailChangerDeps{
 			Work: p.work, Mail: mail, Revocations: revocations, Now: now, NewID: newID, NewSecret: newSecret,
 		})),

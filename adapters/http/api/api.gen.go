@@ -561,11 +561,24 @@ type PageOfPrincipalOverview struct {
 	Page    PageInfo                `json:"page"`
 }
 
+// PasskeyLoginRequest defines model for PasskeyLoginRequest.
+type PasskeyLoginRequest struct {
+	// Credential What the browser has answered, as `AuthenticationResponseJSON`
+	Credential Object              `json:"credential"`
+	Session    *SessionInfoRequest `json:"session,omitempty"`
+}
+
 // PasskeyOptions Example: {"publicKey":{"challenge":"3q2-796tvu_erb7v3q2-796tvu_erb7v3q2-796tvu8","rpId":"example.com","timeout":300000,"userVerification":"required"}}
 type PasskeyOptions struct {
 	// PublicKey `PublicKeyCredentialCreationOptionsJSON` or `PublicKeyCredentialRequestOptionsJSON` of WebAuthn Level 3: what the
 	// functions of browsers take that parse options from JSON
 	PublicKey Object `json:"publicKey"`
+}
+
+// PasskeyProofRequest defines model for PasskeyProofRequest.
+type PasskeyProofRequest struct {
+	// Credential What the browser has answered, as `AuthenticationResponseJSON`
+	Credential Object `json:"credential"`
 }
 
 // PasskeyResponse Example: {"aaguid":"00000000-0000-0000-0000-000000000000","backedUp":true,"backupEligible":true,"createdAt":"2026-07-27T10:15:30.123456Z","credentialId":"pQ3xN0cZ","id":"0198c0de-7c22-7d4e-8f50-617283940516","lastUsed":null,"name":"Phone","transports":["internal"]}
@@ -966,12 +979,12 @@ type RotationStep struct {
 	Total     int `json:"total"`
 }
 
-// SecondFactor Codes of an authenticator, or mailed codes
+// SecondFactor Codes of an authenticator, mailed codes, or passkeys
 type SecondFactor = string
 
 // SessionInfo Example: {"amr":["pwd"],"browser":"Firefox","createdAt":"2026-07-27T10:15:30.123456Z","current":true,"expiresAt":"2026-10-25T10:15:30.123456Z","id":"0198c0de-7b00-7c3d-8e4f-506172839405","ipAddress":"192.0.2.7","lastActive":"2026-07-27T10:15:30.123456Z","location":{"cityName":"Vienna","countryCode":"AT","latitude":48.2,"longitude":16.4},"os":"Linux"}
 type SessionInfo struct {
-	// Amr How the caller signed in (`pwd`, `otp`, `email`, `recovery`, `fed`, `guest`, `mfa`)
+	// Amr How the caller signed in (`pwd`, `otp`, `email`, `recovery`, `fed`, `passkey`, `guest`, `mfa`)
 	Amr List[string] `json:"amr"`
 
 	// Browser As the client stated it, else from its User-Agent
@@ -1196,6 +1209,18 @@ type LoginParams struct {
 	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
 }
 
+// CompleteLoginWithPasskeyParams defines parameters for CompleteLoginWithPasskey.
+type CompleteLoginWithPasskeyParams struct {
+	// Locale Language of messages and mails. Absent, the best match of `Accept-Language` counts
+	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
+}
+
+// LoginWithPasskeyParams defines parameters for LoginWithPasskey.
+type LoginWithPasskeyParams struct {
+	// Locale Language of messages and mails. Absent, the best match of `Accept-Language` counts
+	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
+}
+
 // ResetPasswordParams defines parameters for ResetPassword.
 type ResetPasswordParams struct {
 	// Token The mailed token, if the body has none
@@ -1359,6 +1384,18 @@ type VerifyEmailJSONRequestBody = EmailVerificationRequest
 // LoginJSONRequestBody defines body for Login for application/json ContentType.
 type LoginJSONRequestBody = LoginRequest
 
+// CompleteLoginWithPasskeyJSONRequestBody defines body for CompleteLoginWithPasskey for application/json ContentType.
+type CompleteLoginWithPasskeyJSONRequestBody = PasskeyLoginRequest
+
+// CompleteStepUpWithPasskeyJSONRequestBody defines body for CompleteStepUpWithPasskey for application/json ContentType.
+type CompleteStepUpWithPasskeyJSONRequestBody = PasskeyProofRequest
+
+// LoginWithPasskeyJSONRequestBody defines body for LoginWithPasskey for application/json ContentType.
+type LoginWithPasskeyJSONRequestBody = PasskeyLoginRequest
+
+// StepUpWithPasskeyJSONRequestBody defines body for StepUpWithPasskey for application/json ContentType.
+type StepUpWithPasskeyJSONRequestBody = PasskeyProofRequest
+
 // ResetPasswordJSONRequestBody defines body for ResetPassword for application/json ContentType.
 type ResetPasswordJSONRequestBody = PasswordResetRequest
 
@@ -1457,6 +1494,27 @@ type ServerInterface interface {
 	// Logout Log out
 	// (POST /api/auth/logout)
 	Logout(ctx echo.Context) error
+	// CompleteLoginWithPasskey Complete sign-in with a passkey
+	// (POST /api/auth/passkeys/2fa/login)
+	CompleteLoginWithPasskey(ctx echo.Context, params CompleteLoginWithPasskeyParams) error
+	// BeginPasskeySecondFactor Begin to complete sign-in with a passkey
+	// (POST /api/auth/passkeys/2fa/options)
+	BeginPasskeySecondFactor(ctx echo.Context) error
+	// CompleteStepUpWithPasskey Complete step-up with a passkey
+	// (POST /api/auth/passkeys/2fa/step-up)
+	CompleteStepUpWithPasskey(ctx echo.Context) error
+	// LoginWithPasskey Sign in with a passkey
+	// (POST /api/auth/passkeys/login)
+	LoginWithPasskey(ctx echo.Context, params LoginWithPasskeyParams) error
+	// BeginPasskeyLogin Begin to sign in with a passkey
+	// (POST /api/auth/passkeys/login/options)
+	BeginPasskeyLogin(ctx echo.Context) error
+	// StepUpWithPasskey Step up with a passkey
+	// (POST /api/auth/passkeys/step-up)
+	StepUpWithPasskey(ctx echo.Context) error
+	// BeginPasskeyStepUp Begin to step up with a passkey
+	// (POST /api/auth/passkeys/step-up/options)
+	BeginPasskeyStepUp(ctx echo.Context) error
 	// ResetPassword Reset password
 	// (POST /api/auth/password/reset)
 	ResetPassword(ctx echo.Context, params ResetPasswordParams) error
@@ -1821,6 +1879,87 @@ func (w *ServerInterfaceWrapper) Logout(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.Logout(ctx)
+	return err
+}
+
+// CompleteLoginWithPasskey converts echo context to params.
+func (w *ServerInterfaceWrapper) CompleteLoginWithPasskey(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CompleteLoginWithPasskeyParams
+	// ------------- Optional query parameter "locale" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "locale", ctx.QueryParams(), &params.Locale, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter locale: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CompleteLoginWithPasskey(ctx, params)
+	return err
+}
+
+// BeginPasskeySecondFactor converts echo context to params.
+func (w *ServerInterfaceWrapper) BeginPasskeySecondFactor(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.BeginPasskeySecondFactor(ctx)
+	return err
+}
+
+// CompleteStepUpWithPasskey converts echo context to params.
+func (w *ServerInterfaceWrapper) CompleteStepUpWithPasskey(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CompleteStepUpWithPasskey(ctx)
+	return err
+}
+
+// LoginWithPasskey converts echo context to params.
+func (w *ServerInterfaceWrapper) LoginWithPasskey(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params LoginWithPasskeyParams
+	// ------------- Optional query parameter "locale" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "locale", ctx.QueryParams(), &params.Locale, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter locale: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.LoginWithPasskey(ctx, params)
+	return err
+}
+
+// BeginPasskeyLogin converts echo context to params.
+func (w *ServerInterfaceWrapper) BeginPasskeyLogin(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.BeginPasskeyLogin(ctx)
+	return err
+}
+
+// StepUpWithPasskey converts echo context to params.
+func (w *ServerInterfaceWrapper) StepUpWithPasskey(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.StepUpWithPasskey(ctx)
+	return err
+}
+
+// BeginPasskeyStepUp converts echo context to params.
+func (w *ServerInterfaceWrapper) BeginPasskeyStepUp(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.BeginPasskeyStepUp(ctx)
 	return err
 }
 
@@ -2644,6 +2783,13 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/auth/email/verification/send", wrapper.SendVerificationEmail, options.OperationMiddlewares["sendVerificationEmail"]...)
 	router.POST(options.BaseURL+"/api/auth/login", wrapper.Login, options.OperationMiddlewares["login"]...)
 	router.POST(options.BaseURL+"/api/auth/logout", wrapper.Logout, options.OperationMiddlewares["logout"]...)
+	router.POST(options.BaseURL+"/api/auth/passkeys/2fa/login", wrapper.CompleteLoginWithPasskey, options.OperationMiddlewares["completeLoginWithPasskey"]...)
+	router.POST(options.BaseURL+"/api/auth/passkeys/2fa/options", wrapper.BeginPasskeySecondFactor, options.OperationMiddlewares["beginPasskeySecondFactor"]...)
+	router.POST(options.BaseURL+"/api/auth/passkeys/2fa/step-up", wrapper.CompleteStepUpWithPasskey, options.OperationMiddlewares["completeStepUpWithPasskey"]...)
+	router.POST(options.BaseURL+"/api/auth/passkeys/login", wrapper.LoginWithPasskey, options.OperationMiddlewares["loginWithPasskey"]...)
+	router.POST(options.BaseURL+"/api/auth/passkeys/login/options", wrapper.BeginPasskeyLogin, options.OperationMiddlewares["beginPasskeyLogin"]...)
+	router.POST(options.BaseURL+"/api/auth/passkeys/step-up", wrapper.StepUpWithPasskey, options.OperationMiddlewares["stepUpWithPasskey"]...)
+	router.POST(options.BaseURL+"/api/auth/passkeys/step-up/options", wrapper.BeginPasskeyStepUp, options.OperationMiddlewares["beginPasskeyStepUp"]...)
 	router.POST(options.BaseURL+"/api/auth/password/reset", wrapper.ResetPassword, options.OperationMiddlewares["resetPassword"]...)
 	router.POST(options.BaseURL+"/api/auth/password/reset-request", wrapper.RequestPasswordReset, options.OperationMiddlewares["requestPasswordReset"]...)
 	router.GET(options.BaseURL+"/api/auth/password/reset/cooldown", wrapper.PasswordResetCooldown, options.OperationMiddlewares["passwordResetCooldown"]...)
@@ -2999,6 +3145,159 @@ type LogoutResponseObject interface {
 type Logout200JSONResponse Success
 
 func (response Logout200JSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteLoginWithPasskeyRequestObject struct {
+	Params CompleteLoginWithPasskeyParams
+	Body   *CompleteLoginWithPasskeyJSONRequestBody
+}
+
+type CompleteLoginWithPasskeyResponseObject interface {
+	VisitCompleteLoginWithPasskeyResponse(w http.ResponseWriter) error
+}
+
+type CompleteLoginWithPasskey200JSONResponse LoginResponse
+
+func (response CompleteLoginWithPasskey200JSONResponse) VisitCompleteLoginWithPasskeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginPasskeySecondFactorRequestObject struct {
+}
+
+type BeginPasskeySecondFactorResponseObject interface {
+	VisitBeginPasskeySecondFactorResponse(w http.ResponseWriter) error
+}
+
+type BeginPasskeySecondFactor200JSONResponse PasskeyOptions
+
+func (response BeginPasskeySecondFactor200JSONResponse) VisitBeginPasskeySecondFactorResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteStepUpWithPasskeyRequestObject struct {
+	Body *CompleteStepUpWithPasskeyJSONRequestBody
+}
+
+type CompleteStepUpWithPasskeyResponseObject interface {
+	VisitCompleteStepUpWithPasskeyResponse(w http.ResponseWriter) error
+}
+
+type CompleteStepUpWithPasskey200JSONResponse StepUpResponse
+
+func (response CompleteStepUpWithPasskey200JSONResponse) VisitCompleteStepUpWithPasskeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LoginWithPasskeyRequestObject struct {
+	Params LoginWithPasskeyParams
+	Body   *LoginWithPasskeyJSONRequestBody
+}
+
+type LoginWithPasskeyResponseObject interface {
+	VisitLoginWithPasskeyResponse(w http.ResponseWriter) error
+}
+
+type LoginWithPasskey200JSONResponse LoginResponse
+
+func (response LoginWithPasskey200JSONResponse) VisitLoginWithPasskeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginPasskeyLoginRequestObject struct {
+}
+
+type BeginPasskeyLoginResponseObject interface {
+	VisitBeginPasskeyLoginResponse(w http.ResponseWriter) error
+}
+
+type BeginPasskeyLogin200JSONResponse PasskeyOptions
+
+func (response BeginPasskeyLogin200JSONResponse) VisitBeginPasskeyLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type StepUpWithPasskeyRequestObject struct {
+	Body *StepUpWithPasskeyJSONRequestBody
+}
+
+type StepUpWithPasskeyResponseObject interface {
+	VisitStepUpWithPasskeyResponse(w http.ResponseWriter) error
+}
+
+type StepUpWithPasskey200JSONResponse StepUpResponse
+
+func (response StepUpWithPasskey200JSONResponse) VisitStepUpWithPasskeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginPasskeyStepUpRequestObject struct {
+}
+
+type BeginPasskeyStepUpResponseObject interface {
+	VisitBeginPasskeyStepUpResponse(w http.ResponseWriter) error
+}
+
+type BeginPasskeyStepUp200JSONResponse PasskeyOptions
+
+func (response BeginPasskeyStepUp200JSONResponse) VisitBeginPasskeyStepUpResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4000,6 +4299,27 @@ type StrictServerInterface interface {
 	// Logout Log out
 	// (POST /api/auth/logout)
 	Logout(ctx context.Context, request LogoutRequestObject) (LogoutResponseObject, error)
+	// CompleteLoginWithPasskey Complete sign-in with a passkey
+	// (POST /api/auth/passkeys/2fa/login)
+	CompleteLoginWithPasskey(ctx context.Context, request CompleteLoginWithPasskeyRequestObject) (CompleteLoginWithPasskeyResponseObject, error)
+	// BeginPasskeySecondFactor Begin to complete sign-in with a passkey
+	// (POST /api/auth/passkeys/2fa/options)
+	BeginPasskeySecondFactor(ctx context.Context, request BeginPasskeySecondFactorRequestObject) (BeginPasskeySecondFactorResponseObject, error)
+	// CompleteStepUpWithPasskey Complete step-up with a passkey
+	// (POST /api/auth/passkeys/2fa/step-up)
+	CompleteStepUpWithPasskey(ctx context.Context, request CompleteStepUpWithPasskeyRequestObject) (CompleteStepUpWithPasskeyResponseObject, error)
+	// LoginWithPasskey Sign in with a passkey
+	// (POST /api/auth/passkeys/login)
+	LoginWithPasskey(ctx context.Context, request LoginWithPasskeyRequestObject) (LoginWithPasskeyResponseObject, error)
+	// BeginPasskeyLogin Begin to sign in with a passkey
+	// (POST /api/auth/passkeys/login/options)
+	BeginPasskeyLogin(ctx context.Context, request BeginPasskeyLoginRequestObject) (BeginPasskeyLoginResponseObject, error)
+	// StepUpWithPasskey Step up with a passkey
+	// (POST /api/auth/passkeys/step-up)
+	StepUpWithPasskey(ctx context.Context, request StepUpWithPasskeyRequestObject) (StepUpWithPasskeyResponseObject, error)
+	// BeginPasskeyStepUp Begin to step up with a passkey
+	// (POST /api/auth/passkeys/step-up/options)
+	BeginPasskeyStepUp(ctx context.Context, request BeginPasskeyStepUpRequestObject) (BeginPasskeyStepUpResponseObject, error)
 	// ResetPassword Reset password
 	// (POST /api/auth/password/reset)
 	ResetPassword(ctx context.Context, request ResetPasswordRequestObject) (ResetPasswordResponseObject, error)
@@ -4625,6 +4945,263 @@ func (sh *strictHandler) Logout(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(LogoutResponseObject); ok {
 		return validResponse.VisitLogoutResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CompleteLoginWithPasskey operation middleware
+func (sh *strictHandler) CompleteLoginWithPasskey(ctx echo.Context, params CompleteLoginWithPasskeyParams) error {
+	var request CompleteLoginWithPasskeyRequestObject
+
+	request.Params = params
+
+	var body CompleteLoginWithPasskeyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CompleteLoginWithPasskey(ctx.Request().Context(), request.(CompleteLoginWithPasskeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CompleteLoginWithPasskey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CompleteLoginWithPasskeyResponseObject); ok {
+		return validResponse.VisitCompleteLoginWithPasskeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// BeginPasskeySecondFactor operation middleware
+func (sh *strictHandler) BeginPasskeySecondFactor(ctx echo.Context) error {
+	var request BeginPasskeySecondFactorRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.BeginPasskeySecondFactor(ctx.Request().Context(), request.(BeginPasskeySecondFactorRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BeginPasskeySecondFactor")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(BeginPasskeySecondFactorResponseObject); ok {
+		return validResponse.VisitBeginPasskeySecondFactorResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CompleteStepUpWithPasskey operation middleware
+func (sh *strictHandler) CompleteStepUpWithPasskey(ctx echo.Context) error {
+	var request CompleteStepUpWithPasskeyRequestObject
+
+	var body CompleteStepUpWithPasskeyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CompleteStepUpWithPasskey(ctx.Request().Context(), request.(CompleteStepUpWithPasskeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CompleteStepUpWithPasskey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CompleteStepUpWithPasskeyResponseObject); ok {
+		return validResponse.VisitCompleteStepUpWithPasskeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// LoginWithPasskey operation middleware
+func (sh *strictHandler) LoginWithPasskey(ctx echo.Context, params LoginWithPasskeyParams) error {
+	var request LoginWithPasskeyRequestObject
+
+	request.Params = params
+
+	var body LoginWithPasskeyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.LoginWithPasskey(ctx.Request().Context(), request.(LoginWithPasskeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LoginWithPasskey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(LoginWithPasskeyResponseObject); ok {
+		return validResponse.VisitLoginWithPasskeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// BeginPasskeyLogin operation middleware
+func (sh *strictHandler) BeginPasskeyLogin(ctx echo.Context) error {
+	var request BeginPasskeyLoginRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.BeginPasskeyLogin(ctx.Request().Context(), request.(BeginPasskeyLoginRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BeginPasskeyLogin")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(BeginPasskeyLoginResponseObject); ok {
+		return validResponse.VisitBeginPasskeyLoginResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// StepUpWithPasskey operation middleware
+func (sh *strictHandler) StepUpWithPasskey(ctx echo.Context) error {
+	var request StepUpWithPasskeyRequestObject
+
+	var body StepUpWithPasskeyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.StepUpWithPasskey(ctx.Request().Context(), request.(StepUpWithPasskeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "StepUpWithPasskey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(StepUpWithPasskeyResponseObject); ok {
+		return validResponse.VisitStepUpWithPasskeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// BeginPasskeyStepUp operation middleware
+func (sh *strictHandler) BeginPasskeyStepUp(ctx echo.Context) error {
+	var request BeginPasskeyStepUpRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.BeginPasskeyStepUp(ctx.Request().Context(), request.(BeginPasskeyStepUpRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BeginPasskeyStepUp")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(BeginPasskeyStepUpResponseObject); ok {
+		return validResponse.VisitBeginPasskeyStepUpResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
