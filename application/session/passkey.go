@@ -147,7 +147,7 @@ func (c *PasskeyStepUpCompleter) Do(ctx context.Context, cmd inbound.CompleteSte
 				if err := stillIn(ctx, s, cmd.Caller, c.d.Now()); err != nil {
 					return challengeOver(err)
 				}
-				up, err = c.d.Entrance.StepUp(ctx, s, p, proven, cmd.Context)
+				up, err = c.d.Entrance.StepUp(ctx, s, p, proven, cmd.Context, cmd.Challenge.Demand)
 				return entered(up.Challenge, err)
 			})
 		return up, err
@@ -199,7 +199,7 @@ func (u *PasskeyStepperUp) Do(ctx context.Context, cmd inbound.StepUpWithPasskey
 			if err := proof.Redeem(ctx, s, ceremony, u.d.Now()); err != nil {
 				return err
 			}
-			up, err = u.d.Entrance.StepUp(ctx, s, p, session.Proven{session.Passkey}, cmd.Context)
+			up, err = u.d.Entrance.StepUp(ctx, s, p, session.Proven{session.Passkey}, cmd.Context, session.Demand{})
 			return err
 		})
 		return up, err
