@@ -712,3 +712,43 @@ func TestAChangeOfFactorsHappensWhollyOrNotAtAll(t *testing.T) {
 		})
 	}
 }
+
+// ASVS 6.4.3: who can read the mails of an account gets a new password by it,
+// and no session.
+func TestAPasswordResetLeavesTheSecondFactorOn(t *testing.T) {
+	w := newWorld(t)
+	a := w.proven(w.member("ada@example.com"))
+	w.enrolled(a)
+	w.ok(resetBy(w.resetLink("ada@example.com")))
+	in := w.ok(loginOf("ada@example.com", nextPassword))
+	if in.json["twoFactorRequired"] != true || in.json["user"] != nil || in.json["accessToken"] != nil || in.cookies()["access_token"] != nil {
+		t.Errorf("signed in: %s", in.body)
+	}
+}
+
+// What nobody has confirmed asks nobody for a code (faults F79).
+func TestAPendingSetupAsksForNoCode(t *testing.T) {
+	w := newWorld(t)
+	a := w.proven(w.member("ada@example.com"))
+	s := w.begin(a)
+	w.want(401, "WRONG_TWO_FACTOR_CODE", confirmBy(a, s.token, w.wrong(s)))
+	if in := w.ok(loginOf("ada@example.com", goodPassword)); in.json["twoFactorRequired"] != false || in.text("accessToken") == "" {
+		t.Errorf("asked: %s", in.body)
+	}
+	if up := w.ok(req("POST /api/auth/step-up", `{"password":"`+goodPassword+`"}`, bearer(a.access))); up.json["twoFactorRequired"] != false {
+		t.Errorf("asked: %s", up.body)
+	}
+}
+
+// The proof that a factor was switched off with is none that a factor was used
+// (faults F78): a session keeps what it began with.
+func TestSessionsKeepWhatTheyBeganWith(t *testing.T) {
+	w := newWorld(t)
+	a := w.proven(w.member("ada@example.com"))
+	w.enrolled(a)
+	again := w.accountIn(w.ok(req("POST /api/auth/refresh", "", bearer(a.refresh))))
+	c, err := w.tokens.Verify(secret.New(again.access), token.Access, w.clock.now())
+	if err != nil || c.ACR != "aal1" || !slices.Equal(c.AMR, []string{"pwd"}) {
+		t.Errorf("a session from before the app says %s, %v, %v", c.ACR, c.AMR, err)
+	}
+}

@@ -17,18 +17,7 @@ const harmful = "F01 F02 F03 F05 F06 F07 F20 F21 F22 F23 F24 F25 F26 F27 F28 F29
 func TestEveryProofThatIsNamedExists(t *testing.T) {
 	page, err := os.ReadFile("../../docs/faults-proof.md")
 	must(t, err)
-	tests := map[string]bool{}
-	function := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
-	must(t, filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		code, err := os.ReadFile(path)
-		for _, m := range function.FindAllSubmatch(code, -1) {
-			tests[string(m[1])] = true
-		}
-		return err
-	}))
+	tests := testsOfAll(t)
 	named := map[string]bool{}
 	for _, name := range regexp.MustCompile(`\bTest\w+`).FindAllString(string(page), -1) {
 		named[name] = true
@@ -47,4 +36,36 @@ func TestEveryProofThatIsNamedExists(t *testing.T) {
 			t.Errorf("the page does not name %s", name)
 		}
 	}
+}
+
+func TestEveryProofOfSecondFactorsExists(t *testing.T) {
+	page, err := os.ReadFile("../../docs/second-factors.md")
+	must(t, err)
+	tests, rows := testsOfAll(t), 0
+	for _, name := range regexp.MustCompile(`\b(Test|Fuzz)\w+`).FindAllString(string(page), -1) {
+		if rows++; !tests[name] {
+			t.Errorf("there is no %s", name)
+		}
+	}
+	if rows < 40 {
+		t.Errorf("the page names %d tests", rows)
+	}
+}
+
+// testsOfAll is the name of every test and fuzz target there is.
+func testsOfAll(t *testing.T) map[string]bool {
+	t.Helper()
+	tests := map[string]bool{}
+	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	must(t, filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		code, err := os.ReadFile(path)
+		for _, m := range function.FindAllSubmatch(code, -1) {
+			tests[string(m[1])] = true
+		}
+		return err
+	}))
+	return tests
 }
