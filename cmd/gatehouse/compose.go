@@ -434,7 +434,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		ListGroups:           query(a, appgroup.NewLister(groups)),
 		ShowGroup:            query(a, appgroup.NewShower(groups)),
 		UpdateGroup:          command(a, appgroup.NewUpdater(groups)),
-		DeleteGroup:          command(a, appgroup.NewDeleter(members)),
+		DeleteGroup:          command(a, appgroup.NewDeleter(appgroup.MemberDeps{Work: s.patient(), Revocations: revocations})), // of any number of members
 		AddMember:            command(a, appgroup.NewMemberAdder(members)),
 		RemoveMember:         command(a, appgroup.NewMemberRemover(members)),
 		RotateKeys:           command(a, appkeys.NewStarter(appkeys.StarterDeps{Work: p.work, Wake: s.worker.Wake, Now: now, NewID: newID})),

@@ -2764,6 +2764,7 @@ func RegisterHandlersWithBaseURL(router EchoRouter, si ServerInterface, baseURL 
 // RegisterHandlersWithOptions registers handlers using the supplied options,
 // including any per-operation middleware.
 func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options RegisterHandlersOptions) {
+
 	wrapper := ServerInterfaceWrapper{
 		Handler: si,
 	}
@@ -2834,9 +2835,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/users/me/sessions/:sessionId", wrapper.EndSession, options.OperationMiddlewares["endSession"]...)
 	router.POST(options.BaseURL+"/api/users/me/sessions/token", wrapper.CreateSessionToken, options.OperationMiddlewares["createSessionToken"]...)
 	router.GET(options.BaseURL+"/livez", wrapper.GetLiveness, options.OperationMiddlewares["getLiveness"]...)
+
 }
 
-type GetKeysRequestObject struct{}
+type GetKeysRequestObject struct {
+}
 
 type GetKeysResponseObject interface {
 	VisitGetKeysResponse(w http.ResponseWriter) error
@@ -2845,6 +2848,7 @@ type GetKeysResponseObject interface {
 type GetKeys200ApplicationJwkSetPlusJSONResponse JwkSet
 
 func (response GetKeys200ApplicationJwkSetPlusJSONResponse) VisitGetKeysResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -2866,6 +2870,7 @@ type RevokeAdminResponseObject interface {
 type RevokeAdmin200JSONResponse PrincipalResponse
 
 func (response RevokeAdmin200JSONResponse) VisitRevokeAdminResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -2887,6 +2892,7 @@ type GrantAdminResponseObject interface {
 type GrantAdmin200JSONResponse PrincipalResponse
 
 func (response GrantAdmin200JSONResponse) VisitGrantAdminResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3064,6 +3070,7 @@ type VerifyEmailResponseObject interface {
 type VerifyEmail200JSONResponse PrincipalResponse
 
 func (response VerifyEmail200JSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3074,7 +3081,8 @@ func (response VerifyEmail200JSONResponse) VisitVerifyEmailResponse(w http.Respo
 	return err
 }
 
-type VerificationCooldownRequestObject struct{}
+type VerificationCooldownRequestObject struct {
+}
 
 type VerificationCooldownResponseObject interface {
 	VisitVerificationCooldownResponse(w http.ResponseWriter) error
@@ -3083,6 +3091,7 @@ type VerificationCooldownResponseObject interface {
 type VerificationCooldown200JSONResponse Cooldown
 
 func (response VerificationCooldown200JSONResponse) VisitVerificationCooldownResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3104,6 +3113,7 @@ type SendVerificationEmailResponseObject interface {
 type SendVerificationEmail200JSONResponse MailSent
 
 func (response SendVerificationEmail200JSONResponse) VisitSendVerificationEmailResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3126,6 +3136,7 @@ type LoginResponseObject interface {
 type Login200JSONResponse LoginResponse
 
 func (response Login200JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3136,7 +3147,8 @@ func (response Login200JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 	return err
 }
 
-type LogoutRequestObject struct{}
+type LogoutRequestObject struct {
+}
 
 type LogoutResponseObject interface {
 	VisitLogoutResponse(w http.ResponseWriter) error
@@ -3145,6 +3157,7 @@ type LogoutResponseObject interface {
 type Logout200JSONResponse Success
 
 func (response Logout200JSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3320,6 +3333,7 @@ type ResetPasswordResponseObject interface {
 type ResetPassword200JSONResponse Success
 
 func (response ResetPassword200JSONResponse) VisitResetPasswordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3342,6 +3356,7 @@ type RequestPasswordResetResponseObject interface {
 type RequestPasswordReset200JSONResponse MailSent
 
 func (response RequestPasswordReset200JSONResponse) VisitRequestPasswordResetResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3363,6 +3378,7 @@ type PasswordResetCooldownResponseObject interface {
 type PasswordResetCooldown200JSONResponse Cooldown
 
 func (response PasswordResetCooldown200JSONResponse) VisitPasswordResetCooldownResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3384,6 +3400,7 @@ type RefreshResponseObject interface {
 type Refresh200JSONResponse RefreshResponse
 
 func (response Refresh200JSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3406,6 +3423,7 @@ type RegisterResponseObject interface {
 type Register200JSONResponse Success
 
 func (response Register200JSONResponse) VisitRegisterResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3416,7 +3434,8 @@ func (response Register200JSONResponse) VisitRegisterResponse(w http.ResponseWri
 	return err
 }
 
-type AuthenticationStatusRequestObject struct{}
+type AuthenticationStatusRequestObject struct {
+}
 
 type AuthenticationStatusResponseObject interface {
 	VisitAuthenticationStatusResponse(w http.ResponseWriter) error
@@ -3425,6 +3444,7 @@ type AuthenticationStatusResponseObject interface {
 type AuthenticationStatus200JSONResponse StatusResponse
 
 func (response AuthenticationStatus200JSONResponse) VisitAuthenticationStatusResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3447,6 +3467,7 @@ type StepUpResponseObject interface {
 type StepUp200JSONResponse StepUpResponse
 
 func (response StepUp200JSONResponse) VisitStepUpResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3527,6 +3548,7 @@ type ListGroupsResponseObject interface {
 type ListGroups200JSONResponse PageOfGroupResponse
 
 func (response ListGroups200JSONResponse) VisitListGroupsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3549,6 +3571,7 @@ type CreateGroupResponseObject interface {
 type CreateGroup200JSONResponse GroupResponse
 
 func (response CreateGroup200JSONResponse) VisitCreateGroupResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3571,6 +3594,7 @@ type RemoveMemberResponseObject interface {
 type RemoveMember200JSONResponse PrincipalResponse
 
 func (response RemoveMember200JSONResponse) VisitRemoveMemberResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3593,6 +3617,7 @@ type AddMemberResponseObject interface {
 type AddMember200JSONResponse PrincipalResponse
 
 func (response AddMember200JSONResponse) VisitAddMemberResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3614,6 +3639,7 @@ type DeleteGroupResponseObject interface {
 type DeleteGroup200JSONResponse Success
 
 func (response DeleteGroup200JSONResponse) VisitDeleteGroupResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3636,6 +3662,7 @@ type GetGroupResponseObject interface {
 type GetGroup200JSONResponse GroupResponse
 
 func (response GetGroup200JSONResponse) VisitGetGroupResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3659,6 +3686,7 @@ type UpdateGroupResponseObject interface {
 type UpdateGroup200JSONResponse GroupResponse
 
 func (response UpdateGroup200JSONResponse) VisitUpdateGroupResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3680,6 +3708,7 @@ type CreateGuestResponseObject interface {
 type CreateGuest200JSONResponse GuestResponse
 
 func (response CreateGuest200JSONResponse) VisitCreateGuestResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3702,6 +3731,7 @@ type ConvertGuestResponseObject interface {
 type ConvertGuest200JSONResponse GuestResponse
 
 func (response ConvertGuest200JSONResponse) VisitConvertGuestResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3712,7 +3742,8 @@ func (response ConvertGuest200JSONResponse) VisitConvertGuestResponse(w http.Res
 	return err
 }
 
-type GetOpenapiRequestObject struct{}
+type GetOpenapiRequestObject struct {
+}
 
 type GetOpenapiResponseObject interface {
 	VisitGetOpenapiResponse(w http.ResponseWriter) error
@@ -3721,6 +3752,7 @@ type GetOpenapiResponseObject interface {
 type GetOpenapi200JSONResponse RawObject
 
 func (response GetOpenapi200JSONResponse) VisitGetOpenapiResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3731,7 +3763,8 @@ func (response GetOpenapi200JSONResponse) VisitGetOpenapiResponse(w http.Respons
 	return err
 }
 
-type RotateKeysRequestObject struct{}
+type RotateKeysRequestObject struct {
+}
 
 type RotateKeysResponseObject interface {
 	VisitRotateKeysResponse(w http.ResponseWriter) error
@@ -3740,6 +3773,7 @@ type RotateKeysResponseObject interface {
 type RotateKeys200JSONResponse Success
 
 func (response RotateKeys200JSONResponse) VisitRotateKeysResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3750,7 +3784,8 @@ func (response RotateKeys200JSONResponse) VisitRotateKeysResponse(w http.Respons
 	return err
 }
 
-type GetRotationStatusRequestObject struct{}
+type GetRotationStatusRequestObject struct {
+}
 
 type GetRotationStatusResponseObject interface {
 	VisitGetRotationStatusResponse(w http.ResponseWriter) error
@@ -3759,6 +3794,7 @@ type GetRotationStatusResponseObject interface {
 type GetRotationStatus200JSONResponse RotationStatus
 
 func (response GetRotationStatus200JSONResponse) VisitGetRotationStatusResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3780,6 +3816,7 @@ type ListUsersResponseObject interface {
 type ListUsers200JSONResponse PageOfPrincipalOverview
 
 func (response ListUsers200JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3790,7 +3827,8 @@ func (response ListUsers200JSONResponse) VisitListUsersResponse(w http.ResponseW
 	return err
 }
 
-type DeleteSelfRequestObject struct{}
+type DeleteSelfRequestObject struct {
+}
 
 type DeleteSelfResponseObject interface {
 	VisitDeleteSelfResponse(w http.ResponseWriter) error
@@ -3799,6 +3837,7 @@ type DeleteSelfResponseObject interface {
 type DeleteSelf200JSONResponse Success
 
 func (response DeleteSelf200JSONResponse) VisitDeleteSelfResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3809,7 +3848,8 @@ func (response DeleteSelf200JSONResponse) VisitDeleteSelfResponse(w http.Respons
 	return err
 }
 
-type GetSelfRequestObject struct{}
+type GetSelfRequestObject struct {
+}
 
 type GetSelfResponseObject interface {
 	VisitGetSelfResponse(w http.ResponseWriter) error
@@ -3818,6 +3858,7 @@ type GetSelfResponseObject interface {
 type GetSelf200JSONResponse PrincipalResponse
 
 func (response GetSelf200JSONResponse) VisitGetSelfResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3839,6 +3880,7 @@ type UpdateSelfResponseObject interface {
 type UpdateSelf200JSONResponse PrincipalResponse
 
 func (response UpdateSelf200JSONResponse) VisitUpdateSelfResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -3904,6 +3946,7 @@ type ChangeEmailResponseObject interface {
 type ChangeEmail200JSONResponse ChangeEmailResponse
 
 func (response ChangeEmail200JSONResponse) VisitChangeEmailResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4058,6 +4101,7 @@ type ChangePasswordResponseObject interface {
 type ChangePassword200JSONResponse PrincipalResponse
 
 func (response ChangePassword200JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4068,7 +4112,8 @@ func (response ChangePassword200JSONResponse) VisitChangePasswordResponse(w http
 	return err
 }
 
-type EndAllSessionsRequestObject struct{}
+type EndAllSessionsRequestObject struct {
+}
 
 type EndAllSessionsResponseObject interface {
 	VisitEndAllSessionsResponse(w http.ResponseWriter) error
@@ -4077,6 +4122,7 @@ type EndAllSessionsResponseObject interface {
 type EndAllSessions200JSONResponse Success
 
 func (response EndAllSessions200JSONResponse) VisitEndAllSessionsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4087,7 +4133,8 @@ func (response EndAllSessions200JSONResponse) VisitEndAllSessionsResponse(w http
 	return err
 }
 
-type ListSessionsRequestObject struct{}
+type ListSessionsRequestObject struct {
+}
 
 type ListSessionsResponseObject interface {
 	VisitListSessionsResponse(w http.ResponseWriter) error
@@ -4096,6 +4143,7 @@ type ListSessionsResponseObject interface {
 type ListSessions200JSONResponse Array[SessionInfo]
 
 func (response ListSessions200JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4118,6 +4166,7 @@ type CreateSessionTokenResponseObject interface {
 type CreateSessionToken200JSONResponse SessionTokenResponse
 
 func (response CreateSessionToken200JSONResponse) VisitCreateSessionTokenResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4139,6 +4188,7 @@ type EndSessionResponseObject interface {
 type EndSession200JSONResponse Array[SessionInfo]
 
 func (response EndSession200JSONResponse) VisitEndSessionResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4160,6 +4210,7 @@ type DeleteUserResponseObject interface {
 type DeleteUser200JSONResponse Success
 
 func (response DeleteUser200JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4181,6 +4232,7 @@ type GetUserResponseObject interface {
 type GetUser200JSONResponse PrincipalOverview
 
 func (response GetUser200JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4202,6 +4254,7 @@ type DisableUserResponseObject interface {
 type DisableUser200JSONResponse PrincipalResponse
 
 func (response DisableUser200JSONResponse) VisitDisableUserResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4223,6 +4276,7 @@ type EnableUserResponseObject interface {
 type EnableUser200JSONResponse PrincipalResponse
 
 func (response EnableUser200JSONResponse) VisitEnableUserResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4233,7 +4287,8 @@ func (response EnableUser200JSONResponse) VisitEnableUserResponse(w http.Respons
 	return err
 }
 
-type GetLivenessRequestObject struct{}
+type GetLivenessRequestObject struct {
+}
 
 type GetLivenessResponseObject interface {
 	VisitGetLivenessResponse(w http.ResponseWriter) error
@@ -4242,6 +4297,7 @@ type GetLivenessResponseObject interface {
 type GetLiveness200JSONResponse Liveness
 
 func (response GetLiveness200JSONResponse) VisitGetLivenessResponse(w http.ResponseWriter) error {
+
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
 		return err
@@ -4454,10 +4510,8 @@ type StrictServerInterface interface {
 	GetLiveness(ctx context.Context, request GetLivenessRequestObject) (GetLivenessResponseObject, error)
 }
 
-type (
-	StrictHandlerFunc    func(ctx echo.Context, request any) (any, error)
-	StrictMiddlewareFunc func(f StrictHandlerFunc, operationID string) StrictHandlerFunc
-)
+type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
+type StrictMiddlewareFunc func(f StrictHandlerFunc, operationID string) StrictHandlerFunc
 
 func NewStrictHandler(ssi StrictServerInterface, middlewares []StrictMiddlewareFunc) ServerInterface {
 	return &strictHandler{ssi: ssi, middlewares: middlewares}
