@@ -217,6 +217,15 @@ func TestWhoHasTheKeyReads(t *testing.T) {
 	}
 }
 
+// Whoever wrote the file says what its passphrase costs: not more than there is.
+func TestAPassphraseCostsNoMoreThanAGigabyte(t *testing.T) {
+	file := "age-encryption.org/v1\n-> scrypt " + strings.Repeat("A", 22) + " 21\n" + strings.Repeat("A", 43) + "\n--- " + strings.Repeat("A", 43) + "\n"
+	_, err := portable.Decrypt(strings.NewReader(file+strings.Repeat("x", 100)), portable.Keys{Passphrase: says("open sesame")})
+	if err == nil || !strings.Contains(err.Error(), "work factor too large") {
+		t.Errorf("Decrypt = %v", err)
+	}
+}
+
 func TestAFileIsForSomebody(t *testing.T) {
 	portable.Cheap(t)
 	secretKey, err := age.GenerateX25519Identity()
