@@ -29,6 +29,7 @@ type operation struct {
 	gate             struct {
 		Access, Kind, OptionalWhen string
 		StepUp                     bool
+		TwoFactor                  string
 	}
 }
 
@@ -137,6 +138,15 @@ func (o operation) verdict(t *testing.T, c caller) string {
 			return "ALREADY_AUTHENTICATED"
 		}
 		return ""
+	case "access-or-two-factor":
+		switch {
+		case c.name == "anonymous":
+			return "TWO_FACTOR_AUTHENTICATION_TOKEN_MISSING"
+		case !c.live:
+			return c.access
+		case c.name == "guest":
+			return "USER_NOT_FOUND"
+		}
 	case "required", "admin":
 	default:
 		t.Fatalf("nobody has said here what access %q means", o.gate.Access)
@@ -144,6 +154,8 @@ func (o operation) verdict(t *testing.T, c caller) string {
 	switch {
 	case !c.live:
 		return c.access
+	case o.gate.TwoFactor == "step_up":
+		return "TWO_FACTOR_AUTHENTICATION_TOKEN_INVALID" // it is another one's
 	case o.gate.Access == "admin" && c.name != "admin":
 		return "ROLE_REQUIRED"
 	case o.gate.Kind == "user" && c.name == "guest":
@@ -319,13 +331,19 @@ type slot struct {
 func (o operation) slots() (all []slot) {
 	access := slot{name: "access", right: token.Access, put: bearer}
 	switch o.gate.Access {
-	case "required", "admin":
+	case "required", "admin", "access-or-two-factor":
 		access.wrong = "ACCESS_TOKEN_INVALID"
 		all = append(all, access)
 	case "optional", "anonymous-only":
 		all = append(all, access)
 	case "refresh":
 		all = append(all, slot{"refresh", token.Refresh, bearer, "REFRESH_TOKEN_INVALID"})
+	}
+	switch o.gate.TwoFactor {
+	case "login", "step_up":
+		all = append(all, slot{"two-factor", token.TwoFactor, challenged, "TWO_FACTOR_AUTHENTICATION_TOKEN_INVALID"})
+	case "optional":
+		all = append(all, slot{"two-factor", token.TwoFactor, challenged, ""})
 	}
 	if o.gate.StepUp {
 		all = append(all, slot{"step-up", token.StepUp, steppedUp, "STEP_UP_TOKEN_INVALID"})

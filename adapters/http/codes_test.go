@@ -428,6 +428,7 @@ func subjects() map[string]subject {
 	maps.Copy(all, passkeySubjects())
 	maps.Copy(all, enrolmentSubjects())
 	maps.Copy(all, avatarSubjects())
+	maps.Copy(all, challengeSubjects())
 	return all
 }
 

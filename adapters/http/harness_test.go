@@ -240,6 +240,7 @@ func newCode() factor.Code {
 
 // setup is what a test may have otherwise.
 type setup struct {
+	free      bool // of the throttle of accounts
 	base      string
 	mailOn    bool
 	edit      func(*adapter.Deps)
@@ -260,6 +261,7 @@ type option func(*setup)
 
 func withBase(u string) option             { return func(s *setup) { s.base = u } }
 func withUnlockedPasskeys() option         { return func(s *setup) { s.unlocked = true } }
+func unthrottled(s *setup)                 { s.free = true }
 func withMandatoryFactors() option         { return func(s *setup) { s.mandatory = true } }
 func withoutMail() option                  { return func(s *setup) { s.mailOn = false } }
 func with(edit func(*adapter.Deps)) option { return func(s *setup) { s.edit = edit } }
@@ -318,7 +320,7 @@ func (w *world) compose(s setup) adapter.Deps {
 	hasher := fakeHasher{w.faults}
 	taker := attempt.New(attempt.Deps{
 		Work: work, Hasher: hasher, Now: now,
-		Policy: throttle.Policy{Attempts: 5, TotalAttempts: 50, MaxDelay: 15 * time.Minute},
+		Policy: throttle.Policy{Attempts: 5, TotalAttempts: 50, MaxDelay: 15 * time.Minute, Off: s.free},
 	})
 	reset := apppassword.ResetMail{On: s.mailOn, Cooldown: time.Minute, InfoCooldown: time.Hour, TTL: 30 * time.Minute}
 	mail := registration.Mail{On: s.mailOn, Alert: true, AlertMoved: s.mailOn, Cooldown: time.Minute, InfoCooldown: time.Hour, VerificationTTL: 24 * time.Hour}
@@ -355,7 +357,14 @@ func (w *world) compose(s setup) adapter.Deps {
 		Work: work, Entrance: entrance, Now: now,
 		Judge: apppasskey.NewJudge(apppasskey.JudgeDeps{Work: work, Authenticators: party, Second: s.second(), Now: now}),
 	}
+	completing := appsession.CompleterDeps{Work: work, Attempts: taker, Entrance: entrance, TOTP: faultyTOTP{totp.Codes{}, w.faults}, Now: now}
 	return adapter.Deps{
+		CompleteSignIn: appsession.NewSignInCompleter(completing),
+		CompleteStepUp: appsession.NewStepUpCompleter(completing),
+		Recover: appsession.NewRecoverer(appsession.RecovererDeps{
+			Work: work, Attempts: taker, Hasher: hasher, Entrance: entrance, Alert: s.mailOn, NewID: newID, Now: now,
+		}),
+		MailCode:         codes,
 		CheckChallenge:   access.NewChallengeChecker(access.ChallengeCheckerDeps{Work: work, Verifier: w.tokens, Now: now}),
 		Authenticate:     access.NewAuthenticator(access.AuthenticatorDeps{Work: work, Marks: memory.NoCache{}, Verifier: w.tokens, Now: now}),
 		Status:           access.NewStatusTeller(work),

@@ -38,7 +38,7 @@ func effects() []effect {
 			return w.send(loginOf("ada@example.com", goodPassword, set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0")))
 		}, "a b new", all, []notice.Kind{notice.LoginAlert}, "a b"},
 		{"A2, wrong", func(w *world, _, _ account) answer { return w.send(loginOf("ada@example.com", "wrong")) }, "a b", all, nil, "a b"},
-		{"A3", func(w *world, a, _ account) answer { return w.send(req("POST /api/auth/logout", "", bearer(a.access))) }, "b", "other link, own link, reset", nil, "b"},
+		{"A3", func(w *world, a, _ account) answer { return w.send(req("POST /api/auth/logout", "", bearer(a.access))) }, "b", all, nil, "b"},
 		{"A4", func(w *world, a, _ account) answer {
 			return w.send(req("POST /api/auth/refresh", "", bearer(a.refresh)))
 		}, "a b", all, nil, "a b"},
@@ -46,7 +46,7 @@ func effects() []effect {
 			w.ok(req("POST /api/auth/refresh", "", bearer(a.refresh)))
 			w.clock.advance(11 * time.Second)
 			return w.send(req("POST /api/auth/refresh", "", bearer(a.refresh)))
-		}, "b", "other link, own link, reset", []notice.Kind{notice.RefreshTokenReused}, "b"},
+		}, "b", all, []notice.Kind{notice.RefreshTokenReused}, "b"},
 		{"A5 step-up granted", func(w *world, a, _ account) answer {
 			return w.send(req("POST /api/auth/step-up", `{"password":"`+goodPassword+`"}`, bearer(a.access)))
 		}, "a b", all, nil, "a b"},
@@ -92,10 +92,10 @@ func effects() []effect {
 		}, "a b", all, nil, "a b"},
 		{"S3", func(w *world, a, b account) answer {
 			return w.send(req("DELETE /api/users/me/sessions/"+b.session, "", bearer(a.access)))
-		}, "a", "other link, own link, reset", nil, "a"},
+		}, "a", all, nil, "a"},
 		{"S4", func(w *world, a, _ account) answer {
 			return w.send(req("DELETE /api/users/me/sessions", "", bearer(a.access)))
-		}, "", "other link, own link, reset", nil, ""},
+		}, "", all, nil, ""},
 		{"R5", func(w *world, a, _ account) answer {
 			r := w.joining(a)
 			w.ok(r)
@@ -103,6 +103,35 @@ func effects() []effect {
 		}, "a b", all, nil, ""},
 		{"R6", func(w *world, a, _ account) answer { return w.send(w.joining(a)) }, "a b", all, nil, ""},
 		{"R7, no member", func(w *world, a, _ account) answer { return w.send(w.joining(a).but(by("DELETE"))) }, "a b", all, nil, "a b"},
+		{"A2 challenge", func(w *world, a, _ account) answer {
+			w.withBoth(a)
+			return w.send(loginOf("ada@example.com", goodPassword))
+		}, "a b", all, nil, "a b"},
+		{"A2 challenge, mailed codes preferred", func(w *world, a, _ account) answer {
+			w.ok(preferBy(w.withBoth(a), "email"))
+			return w.send(loginOf("ada@example.com", goodPassword))
+		}, "a b", all, []notice.Kind{notice.EmailAuthentication}, "a b"},
+		{"A5 challenge", func(w *world, a, _ account) answer {
+			w.ok(preferBy(w.withBoth(a), "email"))
+			return w.send(req("POST /api/auth/step-up", `{"password":"`+goodPassword+`"}`, bearer(a.access)))
+		}, "a b", all, []notice.Kind{notice.EmailAuthentication}, "a b"},
+		{"T1 sign-in", func(w *world, a, _ account) answer {
+			by := w.given(a)
+			return w.send(completeWith(w.halfway(), byTOTP(w.code(by))))
+		}, "a b new", all, nil, "a b"},
+		{"T1, wrong", func(w *world, a, _ account) answer {
+			by := w.given(a)
+			return w.send(completeWith(w.halfway(), byTOTP(w.wrong(by))))
+		}, "a b", all, nil, "a b"},
+		{"T2 step-up granted", func(w *world, a, _ account) answer {
+			by := w.given(a)
+			return w.send(stepUpWith(a, w.challengeIn(a), byTOTP(w.code(by))))
+		}, "a b", all, nil, "a b"},
+		{"T7 sign-in", func(w *world, a, _ account) answer {
+			by := w.given(a)
+			return w.send(recoverWith(w.halfway(), by.codes[0]))
+		}, "a b new", all, []notice.Kind{notice.RecoveryCodeUsed}, "a b"},
+		{"T8", func(w *world, a, _ account) answer { return w.send(req(sendCode, "", bearer(a.access))) }, "a b", all, []notice.Kind{notice.EmailAuthentication}, "a b"},
 		{"T3", func(w *world, a, _ account) answer { return w.send(preferBy(w.withBoth(a), "email")) }, "a b", all, nil, "a b"},
 		{"T4", func(w *world, a, _ account) answer { return w.send(beginBy(w.proven(a))) }, "a b", all, nil, "a b"},
 		{"T5", func(w *world, a, _ account) answer {

@@ -34,6 +34,10 @@ import (
 // Deps are what the server is built from. All are required but Mailbox.
 type Deps struct {
 	CheckChallenge   inbound.UseCase[inbound.CheckChallenge, onetime.Item]
+	CompleteSignIn   inbound.UseCase[inbound.CompleteSignIn, inbound.SignedIn]
+	CompleteStepUp   inbound.UseCase[inbound.CompleteStepUp, inbound.SteppedUp]
+	Recover          inbound.UseCase[inbound.Recover, inbound.Recovered]
+	MailCode         inbound.UseCase[inbound.MailCode, inbound.MailSent]
 	Authenticate     inbound.UseCase[inbound.Authenticate, inbound.Access]
 	Status           inbound.UseCase[inbound.Status, inbound.StatusReport]
 	PublicKeys       inbound.UseCase[inbound.PublicKeys, inbound.PublicKeySet]
@@ -174,6 +178,7 @@ func (d Deps) origins() origins {
 // handlers is the whole API: each resource contributes its operations.
 type handlers struct {
 	authentication
+	challenges
 	verification
 	recovery
 	sessions
@@ -212,6 +217,7 @@ func New(d Deps) (http.Handler, error) {
 	say := speaker{d.jar(), d.Transport, d.Now}
 	all := handlers{
 		authentication: authentication{say, d.Register, d.SignIn, d.SignOut, d.Refresh, d.StepUp, d.RedeemStepUp, d.Status},
+		challenges:     challenges{say, d.CompleteSignIn, d.CompleteStepUp, d.Recover, d.MailCode},
 		verification:   verification{d.VerifyEmail, d.SendVerification, d.VerificationWait},
 		recovery:       recovery{d.RequestReset, d.ResetWait, d.ResetPassword},
 		sessions:       sessions{say, d.ListSessions, d.SessionToken, d.EndSession, d.EndAllSessions},

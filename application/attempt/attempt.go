@@ -154,7 +154,7 @@ func (t *Taker) ForgiveIn(ctx context.Context, s outbound.Stores, of throttle.Su
 	if err != nil {
 		return fmt.Errorf("read attempts: %w", err)
 	}
-	if err := s.Attempts.Save(ctx, of, st.Forgive()); err != nil {
+	if err := s.Attempts.Save(ctx, of, t.d.Policy.Forgive(st)); err != nil {
 		return fmt.Errorf("forgive attempt: %w", err)
 	}
 	return nil

@@ -37,7 +37,7 @@ func TestSignOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			mine, other := w.enter(t), w.enter(t)
-			usable := w.challenge(t, "ada")
+			usable, others := w.challenge(t, "ada", mine.SessionID), w.challenge(t, "ada", other.SessionID)
 			w.now = w.now.Add(tc.after)
 			var cmd inbound.SignOut
 			cmd.AccessToken, cmd.RefreshToken = tc.tokens(mine.Tokens, other.Tokens)
@@ -50,8 +50,8 @@ func TestSignOut(t *testing.T) {
 			if ended := !w.stored(t, other.SessionID).EndedAt.IsZero(); ended != tc.other {
 				t.Errorf("the other one ended: %v", ended)
 			}
-			if usable() == tc.mine {
-				t.Errorf("challenge usable: %v", usable())
+			if usable() == tc.mine || others() == tc.other {
+				t.Errorf("challenges usable: %v and %v", usable(), others())
 			}
 			var told []outbound.Revocation
 			if tc.mine {
@@ -72,10 +72,9 @@ func TestSigningOutTwiceEndsNothingMoreAndTellsTheCachesAgain(t *testing.T) {
 	signedOut(t, w, in)
 	ended := w.stored(t, in.SessionID)
 	w.now = w.now.Add(time.Minute)
-	usable := w.challenge(t, "ada")
 	signedOut(t, w, in)
-	if again := w.stored(t, in.SessionID); !again.EndedAt.Equal(ended.EndedAt) || !usable() || len(w.caches.Told()) != 2 {
-		t.Errorf("ended at %v, then %v; challenge usable: %v; caches were told %v", ended.EndedAt, again.EndedAt, usable(), w.caches.Told())
+	if again := w.stored(t, in.SessionID); !again.EndedAt.Equal(ended.EndedAt) || len(w.caches.Told()) != 2 {
+		t.Errorf("ended at %v, then %v; caches were told %v", ended.EndedAt, again.EndedAt, w.caches.Told())
 	}
 }
 
@@ -234,8 +233,8 @@ func TestEndingOneSession(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			mine, other, foreign := w.enter(t).SessionID, w.enter(t).SessionID, w.enterGuest(t).SessionID
-			usable := w.challenge(t, "ada")
 			which := tc.which(mine, other, foreign)
+			usable := w.challenge(t, "ada", other)
 			got, err := app.NewEnder(w.ending()).Do(t.Context(), inbound.EndSession{Context: by("ada", mine), SessionID: which})
 			if err != nil {
 				t.Fatal(err)
@@ -247,7 +246,7 @@ func TestEndingOneSession(t *testing.T) {
 			if !slices.Equal(ids(got), want) || len(w.sessions(t, "gus")) != 1 {
 				t.Errorf("left: %v, want %v; of gus %d", ids(got), want, len(w.sessions(t, "gus")))
 			}
-			if !slices.Equal(w.caches.Told(), told) || usable() != (tc.ended == "") {
+			if !slices.Equal(w.caches.Told(), told) || usable() != (tc.ended != "other") {
 				t.Errorf("caches were told %v, want %v; challenge usable: %v", w.caches.Told(), told, usable())
 			}
 		})
@@ -258,8 +257,7 @@ func TestEndingAllSessions(t *testing.T) {
 	w := newWorld(t)
 	mine := w.enter(t)
 	w.enter(t)
-	w.enterGuest(t)
-	usable, foreign := w.challenge(t, "ada"), w.challenge(t, "gus")
+	usable, foreign := w.challenge(t, "ada", mine.SessionID), w.challenge(t, "gus", w.enterGuest(t).SessionID)
 	if _, err := app.NewAllEnder(w.ending()).Do(t.Context(), inbound.EndAllSessions{Context: by("ada", mine.SessionID)}); err != nil {
 		t.Fatal(err)
 	}
@@ -310,7 +308,6 @@ func TestEndingWithoutADatabase(t *testing.T) {
 			everyFailure(t, func(t *testing.T) (*world, func(context.Context) error) {
 				w := newWorld(t)
 				in := w.enter(t)
-				w.challenge(t, "ada")
 				return w, func(ctx context.Context) error { return act(ctx, w, in) }
 			}, func(t *testing.T, w *world, err error) {
 				if fault.CodeOf(err) != fault.DatabaseFailure || len(w.sessions(t, "ada")) != 1 || len(w.caches.Told()) != 0 {

@@ -108,7 +108,7 @@ func (e *AllEnder) Do(ctx context.Context, cmd inbound.EndAllSessions) (inbound.
 			if err := st.Sessions.EndAll(ctx, owner, "", session.EndedByOwner, now); err != nil {
 				return fmt.Errorf("end sessions: %w", err)
 			}
-			return voidChallenges(ctx, st, owner, now)
+			return nil
 		})
 	})
 }

@@ -263,7 +263,7 @@ func TestReuseEndsTheSessionAlthoughItIsRefused(t *testing.T) {
 			}
 			in, other := w.enter(t), w.enter(t)
 			next := w.mustRefresh(t, in.Tokens.Refresh)
-			usable := w.challenge(t, "ada")
+			usable := w.challenge(t, "ada", in.SessionID)
 			w.now = w.now.Add(tc.after)
 			cmd := inbound.Refresh{Context: at("198.51.100.1"), RefreshToken: in.Tokens.Refresh}
 			got, err := w.refresher().Do(t.Context(), cmd)

@@ -12,7 +12,6 @@ import (
 	"gatehouse/application/account"
 	"gatehouse/application/attempt"
 	"gatehouse/domain/client"
-	"gatehouse/domain/onetime"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/session"
@@ -119,24 +118,15 @@ func (p proof) failed(ctx context.Context, by *attempt.Taker, err error) error {
 	return err
 }
 
-// end ends a session of a principal, with the challenges it may have asked
-// for. It returns false when that was no live session of theirs.
+// end ends a session of a principal. Challenges it asked for are over with it:
+// whoever checks one looks at its session. It returns false when that was no live
+// session of theirs.
 func end(ctx context.Context, s outbound.Stores, of principal.ID, id session.ID, why session.EndReason, now time.Time) (bool, error) {
 	ended, err := s.Sessions.End(ctx, of, id, why, now)
 	if err != nil {
 		return false, fmt.Errorf("end session: %w", err)
 	}
-	if !ended {
-		return false, nil
-	}
-	return true, voidChallenges(ctx, s, of, now)
-}
-
-func voidChallenges(ctx context.Context, s outbound.Stores, of principal.ID, now time.Time) error {
-	if err := s.OneTime.Void(ctx, of, onetime.Challenge, "", now); err != nil {
-		return fmt.Errorf("void challenges: %w", err)
-	}
-	return nil
+	return ended, nil
 }
 
 // subjectOf is the account of p, guessed at from an address.

@@ -466,19 +466,28 @@ func (w *world) setCounted(t fataler, address string, n int) {
 	})
 }
 
-// challenge gives a principal a challenge, and returns whether it still works.
-func (w *world) challenge(t fataler, of principal.ID) (usable func() bool) {
+// challenge gives a principal a challenge in a session, and returns whether it
+// still works.
+func (w *world) challenge(t fataler, of principal.ID, in session.ID) (usable func() bool) {
 	t.Helper()
-	h := onetime.HashOf(secret.New(w.id()))
+	c := token.Claims{ID: w.id(), Subject: of, Session: in, Purpose: session.ForStepUp, IssuedAt: w.now, ExpiresAt: w.now.Add(365 * day)}
+	named, err := w.tokens.Mint(token.TwoFactor, c)
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.within(t, func(ctx context.Context, s outbound.Stores) error {
-		return s.OneTime.Add(ctx, onetime.Item{Hash: h, Kind: onetime.Challenge, Principal: of, CreatedAt: w.now, ExpiresAt: w.now.Add(365 * day)})
+		return s.OneTime.Add(ctx, onetime.Item{
+			Hash: grant.ChallengeHash(c), Kind: onetime.Challenge, Principal: of, Session: in, Purpose: c.Purpose,
+			CreatedAt: w.now, ExpiresAt: c.ExpiresAt,
+		})
 	})
+	checker := access.NewChallengeChecker(access.ChallengeCheckerDeps{Work: w.store, Verifier: w.tokens, Now: w.clock})
 	return func() bool {
-		i, err := w.store.Single().OneTime.Find(t.Context(), onetime.Challenge, h)
-		if err != nil {
+		_, err := checker.Do(t.Context(), inbound.CheckChallenge{Token: named})
+		if err != nil && fault.CodeOf(err) != fault.TwoFactorAuthenticationTokenInvalid {
 			t.Fatal(err)
 		}
-		return i.State(w.now) == onetime.Usable
+		return err == nil
 	}
 }
 

@@ -341,6 +341,9 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 				Added: mailOn && cfg.Alerts.TwoFactorAdded, Removed: mailOn && cfg.Alerts.TwoFactorRemoved, Codes: mailOn && cfg.Alerts.RecoveryCodes,
 			},
 		}
+		completing = appsession.CompleterDeps{
+			Work: p.work, Attempts: p.attempts, Entrance: entrance, TOTP: totpadapter.Codes{}, Now: now,
+		}
 		leaving  = apptwofactor.DisablerDeps{Deps: factors, Required: cfg.TwoFactor.Required}
 		newCodes = func() []recovery.Code { return newRecoveryCodes(cfg.TwoFactor.RecoveryCodes) }
 		second   = passkey.Verification(cfg.Passkeys.UserVerification)
@@ -354,6 +357,12 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		Authenticate: query(a, appaccess.NewAuthenticator(appaccess.AuthenticatorDeps{
 			Work: p.work, Marks: s.shared.marks, Verifier: p.tokens, Now: now,
 		})),
+		CompleteSignIn: command(a, appsession.NewSignInCompleter(completing)),
+		CompleteStepUp: command(a, appsession.NewStepUpCompleter(completing)),
+		Recover: command(a, appsession.NewRecoverer(appsession.RecovererDeps{
+			Work: p.work, Attempts: p.attempts, Hasher: p.hasher, Entrance: entrance, Alert: mailOn && cfg.Alerts.RecoveryCodes, NewID: newID, Now: now,
+		})),
+		MailCode:       command(a, codes),
 		CheckChallenge: query(a, appaccess.NewChallengeChecker(appaccess.ChallengeCheckerDeps{Work: p.work, Verifier: p.tokens, Now: now})),
 		Status:         query(a, appaccess.NewStatusTeller(p.work)),
 		PublicKeys:     query(a, appaccess.NewKeyPublisher(appaccess.KeyPublisherDeps{Keys: p.tokens})),

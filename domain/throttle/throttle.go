@@ -47,11 +47,17 @@ func (s State) Count(now time.Time) State {
 	return State{Network: s.Network.count(now), Account: s.Account.count(now)}
 }
 
-// Forgive returns the state without the latest guess, which was no wrong one.
-func (s State) Forgive() State {
-	s.Network.Failures = max(0, s.Network.Failures-1)
-	s.Account.Failures = max(0, s.Account.Failures-1)
-	return s
+// Forgive returns the state without the latest guess, which was no wrong one: it
+// makes nobody wait. Otherwise who has to wait for longer than a challenge lasts
+// could never answer one.
+func (p Policy) Forgive(s State) State {
+	return State{Network: p.forgive(s.Network, p.Attempts), Account: p.forgive(s.Account, p.TotalAttempts)}
+}
+
+func (p Policy) forgive(c Counter, free int) Counter {
+	c.Failures = max(0, c.Failures-1)
+	c.Last = c.Last.Add(-p.delay(c.Failures, free))
+	return c
 }
 
 func (c Counter) count(now time.Time) Counter {
@@ -67,11 +73,18 @@ func (p Policy) wait(c Counter, free int, now time.Time) time.Duration {
 	if c.Failures < free || c.forgiven(now) {
 		return 0
 	}
+	return p.delay(c.Failures, free) - now.Sub(c.Last)
+}
+
+func (p Policy) delay(failures, free int) time.Duration {
+	if failures < free {
+		return 0
+	}
 	delay := time.Second
-	for range c.Failures - free {
+	for range failures - free {
 		if delay *= 2; delay >= p.MaxDelay {
 			break
 		}
 	}
-	return min(delay, p.MaxDelay) - now.Sub(c.Last)
+	return min(delay, p.MaxDelay)
 }

@@ -60,14 +60,32 @@ func TestCounting(t *testing.T) {
 	if want := (throttle.State{Network: counter(3, 0), Account: counter(1, 0)}); got != want {
 		t.Errorf("Count = %+v, want %+v", got, want)
 	}
-	if got := got.Forgive(); got.Network.Failures != 2 || got.Account.Failures != 0 {
+	if got := policy.Forgive(got); got.Network.Failures != 2 || got.Account.Failures != 0 {
 		t.Errorf("Forgive = %+v", got)
 	}
-	if got := (throttle.State{}).Forgive(); got != (throttle.State{}) {
+	if got := policy.Forgive(throttle.State{}); got != (throttle.State{}) {
 		t.Errorf("Forgive of nothing = %+v", got)
 	}
 	if first := (throttle.State{}).Count(noon); first.Network != counter(1, 0) || first.Account != counter(1, 0) {
 		t.Errorf("first = %+v", first)
+	}
+}
+
+// A right secret that achieves nothing yet neither resets the count nor makes
+// its owner wait again: the next step of a sign-in may follow at once.
+func TestWhatIsForgivenMakesNobodyWait(t *testing.T) {
+	for _, failures := range []int{0, 4, 5, 9, 60} {
+		before := throttle.State{Network: counter(failures, 16*time.Minute), Account: counter(failures, 16*time.Minute)}
+		if policy.Wait(before, noon) != 0 {
+			t.Fatalf("after %d failures a guess has to wait", failures)
+		}
+		after := policy.Forgive(before.Count(noon))
+		if after.Network.Failures != failures || after.Account.Failures != failures || policy.Wait(after, noon) != 0 {
+			t.Errorf("after %d failures and a right secret: %+v, wait %v", failures, after, policy.Wait(after, noon))
+		}
+		if again := after.Count(noon); failures >= 5 && policy.Wait(again, noon) == 0 {
+			t.Errorf("after %d failures, a right secret and a wrong one nobody waits", failures)
+		}
 	}
 }
 

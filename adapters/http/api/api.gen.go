@@ -363,6 +363,27 @@ type ChangePasswordRequest struct {
 // Code The stable name of a problem
 type Code string
 
+// CompleteLoginRequest defines model for CompleteLoginRequest.
+type CompleteLoginRequest struct {
+	// Email The mailed code: six digits
+	Email   secret.Text         `json:"email,omitempty"`
+	Session *SessionInfoRequest `json:"session,omitempty"`
+
+	// Totp Code of the authenticator app: six digits, with any blanks among them; a number is taken with the zeros in front that
+	// it lacks
+	Totp OneTimeCode `json:"totp,omitempty"`
+}
+
+// CompleteStepUpRequest defines model for CompleteStepUpRequest.
+type CompleteStepUpRequest struct {
+	// Email The mailed code: six digits
+	Email secret.Text `json:"email,omitempty"`
+
+	// Totp Code of the authenticator app: six digits, with any blanks among them; a number is taken with the zeros in front that
+	// it lacks
+	Totp OneTimeCode `json:"totp,omitempty"`
+}
+
 // ConvertGuestRequest defines model for ConvertGuestRequest.
 type ConvertGuestRequest struct {
 	// Email One address without display name
@@ -883,6 +904,23 @@ type RecoveryCodesResponse struct {
 	RecoveryCodes List[string] `json:"recoveryCodes"`
 }
 
+// RecoveryResponse defines model for RecoveryResponse.
+type RecoveryResponse struct {
+	// AccessToken Null if headers are off
+	AccessToken *string `json:"accessToken"`
+
+	// RefreshToken Null if headers are off
+	RefreshToken *string `json:"refreshToken"`
+
+	// StepUpToken Null if headers are off
+	StepUpToken *string `json:"stepUpToken"`
+
+	// User A user or a guest, as its owner sees it
+	//
+	// Example: {"avatar":null,"createdAt":"2026-07-01T08:00:00.5Z","disabled":false,"email":"ada@example.com","emailVerified":true,"groups":["staff"],"id":"0198c0de-7a11-7b2c-9d3e-4f5061728394","identityProviders":["password"],"lastActive":"2026-07-27T10:15:30.123456Z","name":"Ada Lovelace","preferredTwoFactorMethod":null,"roles":["USER"],"twoFactorAuthEnabled":false,"twoFactorMethods":[]}
+	User PrincipalResponse `json:"user"`
+}
+
 // RedeemStepUpRequest defines model for RedeemStepUpRequest.
 type RedeemStepUpRequest struct {
 	// PayloadHash Digest of what is to be done, if the service asked for one
@@ -1114,6 +1152,13 @@ type Success struct {
 	Success bool `json:"success"`
 }
 
+// TotpRecoveryRequest defines model for TotpRecoveryRequest.
+type TotpRecoveryRequest struct {
+	// Code One of the recovery codes
+	Code    secret.Text         `json:"code"`
+	Session *SessionInfoRequest `json:"session,omitempty"`
+}
+
 // TotpSetupRequest defines model for TotpSetupRequest.
 type TotpSetupRequest struct {
 	// Code Six digits, with any blanks among them; a number is taken with the zeros in front that it lacks
@@ -1170,8 +1215,26 @@ type EnableEmailParams struct {
 	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
 }
 
+// SendEmailCodeParams defines parameters for SendEmailCode.
+type SendEmailCodeParams struct {
+	// Locale Language of messages and mails. Absent, the best match of `Accept-Language` counts
+	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
+}
+
+// CompleteLoginParams defines parameters for CompleteLogin.
+type CompleteLoginParams struct {
+	// Locale Language of messages and mails. Absent, the best match of `Accept-Language` counts
+	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
+}
+
 // DisableTotpParams defines parameters for DisableTotp.
 type DisableTotpParams struct {
+	// Locale Language of messages and mails. Absent, the best match of `Accept-Language` counts
+	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
+}
+
+// RecoverTotpParams defines parameters for RecoverTotp.
+type RecoverTotpParams struct {
 	// Locale Language of messages and mails. Absent, the best match of `Accept-Language` counts
 	Locale *Locale `form:"locale,omitempty" json:"locale,omitempty"`
 }
@@ -1372,8 +1435,17 @@ type CreateSessionTokenParams struct {
 // EnableEmailJSONRequestBody defines body for EnableEmail for application/json ContentType.
 type EnableEmailJSONRequestBody = EmailCodeRequest
 
+// CompleteLoginJSONRequestBody defines body for CompleteLogin for application/json ContentType.
+type CompleteLoginJSONRequestBody = CompleteLoginRequest
+
 // PreferFactorJSONRequestBody defines body for PreferFactor for application/json ContentType.
 type PreferFactorJSONRequestBody = PreferredMethodRequest
+
+// CompleteStepUpJSONRequestBody defines body for CompleteStepUp for application/json ContentType.
+type CompleteStepUpJSONRequestBody = CompleteStepUpRequest
+
+// RecoverTotpJSONRequestBody defines body for RecoverTotp for application/json ContentType.
+type RecoverTotpJSONRequestBody = TotpRecoveryRequest
 
 // EnableTotpJSONRequestBody defines body for EnableTotp for application/json ContentType.
 type EnableTotpJSONRequestBody = TotpSetupRequest
@@ -1464,12 +1536,24 @@ type ServerInterface interface {
 	// EnableEmail Enable e-mail 2FA
 	// (POST /api/auth/2fa/email/enable)
 	EnableEmail(ctx echo.Context, params EnableEmailParams) error
+	// SendEmailCode Send e-mail code
+	// (POST /api/auth/2fa/email/send)
+	SendEmailCode(ctx echo.Context, params SendEmailCodeParams) error
+	// CompleteLogin Complete sign-in
+	// (POST /api/auth/2fa/login)
+	CompleteLogin(ctx echo.Context, params CompleteLoginParams) error
 	// PreferFactor Change preferred method
 	// (POST /api/auth/2fa/preferred-method)
 	PreferFactor(ctx echo.Context) error
+	// CompleteStepUp Complete step-up
+	// (POST /api/auth/2fa/step-up)
+	CompleteStepUp(ctx echo.Context) error
 	// DisableTotp Disable TOTP
 	// (DELETE /api/auth/2fa/totp)
 	DisableTotp(ctx echo.Context, params DisableTotpParams) error
+	// RecoverTotp Sign in with a recovery code
+	// (POST /api/auth/2fa/totp/recover)
+	RecoverTotp(ctx echo.Context, params RecoverTotpParams) error
 	// ReplaceRecoveryCodes Regenerate recovery codes
 	// (POST /api/auth/2fa/totp/recovery-codes)
 	ReplaceRecoveryCodes(ctx echo.Context, params ReplaceRecoveryCodesParams) error
@@ -1731,12 +1815,57 @@ func (w *ServerInterfaceWrapper) EnableEmail(ctx echo.Context) error {
 	return err
 }
 
+// SendEmailCode converts echo context to params.
+func (w *ServerInterfaceWrapper) SendEmailCode(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SendEmailCodeParams
+	// ------------- Optional query parameter "locale" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "locale", ctx.QueryParams(), &params.Locale, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter locale: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SendEmailCode(ctx, params)
+	return err
+}
+
+// CompleteLogin converts echo context to params.
+func (w *ServerInterfaceWrapper) CompleteLogin(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CompleteLoginParams
+	// ------------- Optional query parameter "locale" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "locale", ctx.QueryParams(), &params.Locale, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter locale: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CompleteLogin(ctx, params)
+	return err
+}
+
 // PreferFactor converts echo context to params.
 func (w *ServerInterfaceWrapper) PreferFactor(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.PreferFactor(ctx)
+	return err
+}
+
+// CompleteStepUp converts echo context to params.
+func (w *ServerInterfaceWrapper) CompleteStepUp(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CompleteStepUp(ctx)
 	return err
 }
 
@@ -1755,6 +1884,24 @@ func (w *ServerInterfaceWrapper) DisableTotp(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.DisableTotp(ctx, params)
+	return err
+}
+
+// RecoverTotp converts echo context to params.
+func (w *ServerInterfaceWrapper) RecoverTotp(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RecoverTotpParams
+	// ------------- Optional query parameter "locale" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "locale", ctx.QueryParams(), &params.Locale, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter locale: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RecoverTotp(ctx, params)
 	return err
 }
 
@@ -2774,8 +2921,12 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/admins/:userId", wrapper.GrantAdmin, options.OperationMiddlewares["grantAdmin"]...)
 	router.DELETE(options.BaseURL+"/api/auth/2fa/email", wrapper.DisableEmail, options.OperationMiddlewares["disableEmail"]...)
 	router.POST(options.BaseURL+"/api/auth/2fa/email/enable", wrapper.EnableEmail, options.OperationMiddlewares["enableEmail"]...)
+	router.POST(options.BaseURL+"/api/auth/2fa/email/send", wrapper.SendEmailCode, options.OperationMiddlewares["sendEmailCode"]...)
+	router.POST(options.BaseURL+"/api/auth/2fa/login", wrapper.CompleteLogin, options.OperationMiddlewares["completeLogin"]...)
 	router.POST(options.BaseURL+"/api/auth/2fa/preferred-method", wrapper.PreferFactor, options.OperationMiddlewares["preferFactor"]...)
+	router.POST(options.BaseURL+"/api/auth/2fa/step-up", wrapper.CompleteStepUp, options.OperationMiddlewares["completeStepUp"]...)
 	router.DELETE(options.BaseURL+"/api/auth/2fa/totp", wrapper.DisableTotp, options.OperationMiddlewares["disableTotp"]...)
+	router.POST(options.BaseURL+"/api/auth/2fa/totp/recover", wrapper.RecoverTotp, options.OperationMiddlewares["recoverTotp"]...)
 	router.POST(options.BaseURL+"/api/auth/2fa/totp/recovery-codes", wrapper.ReplaceRecoveryCodes, options.OperationMiddlewares["replaceRecoveryCodes"]...)
 	router.GET(options.BaseURL+"/api/auth/2fa/totp/setup", wrapper.BeginTotp, options.OperationMiddlewares["beginTotp"]...)
 	router.POST(options.BaseURL+"/api/auth/2fa/totp/setup", wrapper.EnableTotp, options.OperationMiddlewares["enableTotp"]...)
@@ -2948,6 +3099,51 @@ func (response EnableEmail200JSONResponse) VisitEnableEmailResponse(w http.Respo
 	return err
 }
 
+type SendEmailCodeRequestObject struct {
+	Params SendEmailCodeParams
+}
+
+type SendEmailCodeResponseObject interface {
+	VisitSendEmailCodeResponse(w http.ResponseWriter) error
+}
+
+type SendEmailCode200JSONResponse MailSent
+
+func (response SendEmailCode200JSONResponse) VisitSendEmailCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CompleteLoginRequestObject struct {
+	Params CompleteLoginParams
+	Body   *CompleteLoginJSONRequestBody
+}
+
+type CompleteLoginResponseObject interface {
+	VisitCompleteLoginResponse(w http.ResponseWriter) error
+}
+
+type CompleteLogin200JSONResponse LoginResponse
+
+func (response CompleteLogin200JSONResponse) VisitCompleteLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type PreferFactorRequestObject struct {
 	Body *PreferFactorJSONRequestBody
 }
@@ -2970,6 +3166,28 @@ func (response PreferFactor200JSONResponse) VisitPreferFactorResponse(w http.Res
 	return err
 }
 
+type CompleteStepUpRequestObject struct {
+	Body *CompleteStepUpJSONRequestBody
+}
+
+type CompleteStepUpResponseObject interface {
+	VisitCompleteStepUpResponse(w http.ResponseWriter) error
+}
+
+type CompleteStepUp200JSONResponse StepUpResponse
+
+func (response CompleteStepUp200JSONResponse) VisitCompleteStepUpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DisableTotpRequestObject struct {
 	Params DisableTotpParams
 }
@@ -2981,6 +3199,29 @@ type DisableTotpResponseObject interface {
 type DisableTotp200JSONResponse PrincipalResponse
 
 func (response DisableTotp200JSONResponse) VisitDisableTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RecoverTotpRequestObject struct {
+	Params RecoverTotpParams
+	Body   *RecoverTotpJSONRequestBody
+}
+
+type RecoverTotpResponseObject interface {
+	VisitRecoverTotpResponse(w http.ResponseWriter) error
+}
+
+type RecoverTotp200JSONResponse RecoveryResponse
+
+func (response RecoverTotp200JSONResponse) VisitRecoverTotpResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4325,12 +4566,24 @@ type StrictServerInterface interface {
 	// EnableEmail Enable e-mail 2FA
 	// (POST /api/auth/2fa/email/enable)
 	EnableEmail(ctx context.Context, request EnableEmailRequestObject) (EnableEmailResponseObject, error)
+	// SendEmailCode Send e-mail code
+	// (POST /api/auth/2fa/email/send)
+	SendEmailCode(ctx context.Context, request SendEmailCodeRequestObject) (SendEmailCodeResponseObject, error)
+	// CompleteLogin Complete sign-in
+	// (POST /api/auth/2fa/login)
+	CompleteLogin(ctx context.Context, request CompleteLoginRequestObject) (CompleteLoginResponseObject, error)
 	// PreferFactor Change preferred method
 	// (POST /api/auth/2fa/preferred-method)
 	PreferFactor(ctx context.Context, request PreferFactorRequestObject) (PreferFactorResponseObject, error)
+	// CompleteStepUp Complete step-up
+	// (POST /api/auth/2fa/step-up)
+	CompleteStepUp(ctx context.Context, request CompleteStepUpRequestObject) (CompleteStepUpResponseObject, error)
 	// DisableTotp Disable TOTP
 	// (DELETE /api/auth/2fa/totp)
 	DisableTotp(ctx context.Context, request DisableTotpRequestObject) (DisableTotpResponseObject, error)
+	// RecoverTotp Sign in with a recovery code
+	// (POST /api/auth/2fa/totp/recover)
+	RecoverTotp(ctx context.Context, request RecoverTotpRequestObject) (RecoverTotpResponseObject, error)
 	// ReplaceRecoveryCodes Regenerate recovery codes
 	// (POST /api/auth/2fa/totp/recovery-codes)
 	ReplaceRecoveryCodes(ctx context.Context, request ReplaceRecoveryCodesRequestObject) (ReplaceRecoveryCodesResponseObject, error)
@@ -4668,6 +4921,79 @@ func (sh *strictHandler) EnableEmail(ctx echo.Context, params EnableEmailParams)
 	return nil
 }
 
+// SendEmailCode operation middleware
+func (sh *strictHandler) SendEmailCode(ctx echo.Context, params SendEmailCodeParams) error {
+	var request SendEmailCodeRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SendEmailCode(ctx.Request().Context(), request.(SendEmailCodeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SendEmailCode")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SendEmailCodeResponseObject); ok {
+		return validResponse.VisitSendEmailCodeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CompleteLogin operation middleware
+func (sh *strictHandler) CompleteLogin(ctx echo.Context, params CompleteLoginParams) error {
+	var request CompleteLoginRequestObject
+
+	request.Params = params
+
+	var body CompleteLoginJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CompleteLogin(ctx.Request().Context(), request.(CompleteLoginRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CompleteLogin")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CompleteLoginResponseObject); ok {
+		return validResponse.VisitCompleteLoginResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // PreferFactor operation middleware
 func (sh *strictHandler) PreferFactor(ctx echo.Context) error {
 	var request PreferFactorRequestObject
@@ -4714,6 +5040,52 @@ func (sh *strictHandler) PreferFactor(ctx echo.Context) error {
 	return nil
 }
 
+// CompleteStepUp operation middleware
+func (sh *strictHandler) CompleteStepUp(ctx echo.Context) error {
+	var request CompleteStepUpRequestObject
+
+	var body CompleteStepUpJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CompleteStepUp(ctx.Request().Context(), request.(CompleteStepUpRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CompleteStepUp")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CompleteStepUpResponseObject); ok {
+		return validResponse.VisitCompleteStepUpResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // DisableTotp operation middleware
 func (sh *strictHandler) DisableTotp(ctx echo.Context, params DisableTotpParams) error {
 	var request DisableTotpRequestObject
@@ -4733,6 +5105,54 @@ func (sh *strictHandler) DisableTotp(ctx echo.Context, params DisableTotpParams)
 		return err
 	} else if validResponse, ok := response.(DisableTotpResponseObject); ok {
 		return validResponse.VisitDisableTotpResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RecoverTotp operation middleware
+func (sh *strictHandler) RecoverTotp(ctx echo.Context, params RecoverTotpParams) error {
+	var request RecoverTotpRequestObject
+
+	request.Params = params
+
+	var body RecoverTotpJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RecoverTotp(ctx.Request().Context(), request.(RecoverTotpRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RecoverTotp")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RecoverTotpResponseObject); ok {
+		return validResponse.VisitRecoverTotpResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

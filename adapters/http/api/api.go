@@ -130,8 +130,11 @@ func (s *QuerySecret) Bind(text string) error { return s.UnmarshalText([]byte(te
 // is worth is decided by [factor.ParseCode].
 type OneTimeCode struct{ secret.Text }
 
-// UnmarshalJSON never fails on a string or a number.
+// UnmarshalJSON never fails on a string or a number. null is no code.
 func (c *OneTimeCode) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		return nil
+	}
 	if len(b) == 0 || b[0] != '"' {
 		c.Text = secret.New(factor.PadCode(string(b)))
 		return nil

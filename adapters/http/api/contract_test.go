@@ -519,6 +519,7 @@ var answers = []any{
 	api.PrincipalOverview{},
 	api.Problem{},
 	api.RecoveryCodesResponse{},
+	api.RecoveryResponse{},
 	api.RefreshResponse{},
 	api.Rendition{},
 	api.RotationStatus{},
