@@ -32,7 +32,7 @@ build: ## The static binary, in bin
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/gatehouse ./cmd/gatehouse
 
 .PHONY: test
-test: postgres redis ## All tests, with the race detector
+test: postgres redis chromium ## All tests, with the race detector
 	$(RACE) ./...
 
 .PHONY: faults
@@ -46,6 +46,10 @@ postgres:
 .PHONY: redis
 redis:
 	@.ci/redis
+
+.PHONY: chromium
+chromium:
+	@.ci/chromium
 
 .PHONY: check
 check: fmt/check tidy/check vet generate/check lint test ## Everything CI runs
@@ -91,7 +95,7 @@ fuzz: ## Every fuzz target for FUZZTIME (10s)
 	done
 
 .PHONY: cover
-cover: postgres redis ## Coverage of all packages by all tests
+cover: postgres redis chromium ## Coverage of all packages by all tests
 	go test -coverpkg=./... -coverprofile=cover.out ./... && go tool cover -func=cover.out | tail -1
 
 .PHONY: deploy/check
