@@ -20,6 +20,7 @@ type enrolment struct {
 	replaceCodes inbound.UseCase[inbound.ReplaceRecoveryCodes, inbound.RecoveryCodes]
 	enableEmail  inbound.UseCase[inbound.EnableEmail, inbound.Self]
 	disableEmail inbound.UseCase[inbound.DisableEmail, inbound.Self]
+	wait         inbound.UseCase[inbound.FactorCooldown, inbound.Cooldown]
 }
 
 // PreferFactor handles POST /api/auth/2fa/preferred-method (T3).
@@ -98,4 +99,13 @@ func (h enrolment) DisableEmail(ctx context.Context, _ api.DisableEmailRequestOb
 		return nil, err
 	}
 	return api.DisableEmail200JSONResponse(principalOf(ctx, p)), nil
+}
+
+// EmailCodeCooldown handles GET /api/auth/2fa/email/cooldown (T11).
+func (h enrolment) EmailCodeCooldown(ctx context.Context, _ api.EmailCodeCooldownRequestObject) (api.EmailCodeCooldownResponseObject, error) {
+	left, err := h.wait.Do(ctx, inbound.FactorCooldown{Of: sceneOf(ctx).about()})
+	if err != nil {
+		return nil, err
+	}
+	return api.EmailCodeCooldown200JSONResponse(cooldownOf(left)), nil
 }

@@ -270,7 +270,40 @@ func enrolmentSubjects() map[string]subject {
 		"TWO_FACTOR_METHOD_DISABLED": func(w *world) answer { return w.send(byProven(renewBy)(w)) },
 		"HASH_FAILURE":               all["T12"].fails("hash", fault.HashFailure),
 	})
+	t11 := subject{fine: as(codeWait, ""), op: "principals.byID"}
+	nobody := del("Authorization")
+	t11.rows = map[string]row{
+		"TWO_FACTOR_AUTHENTICATION_TOKEN_MISSING": t11.but(nobody),
+		"TWO_FACTOR_AUTHENTICATION_TOKEN_INVALID": t11.but(nobody, challenged("nonsense")),
+		"TWO_FACTOR_AUTHENTICATION_TOKEN_EXPIRED": func(w *world) answer {
+			w.protected()
+			t := w.challenge()
+			w.clock.advance(10 * time.Minute)
+			return w.send(req(codeWait, "", challenged(t)))
+		},
+		"USER_NOT_FOUND":          func(w *world) answer { return w.send(req(codeWait, "", bearer(w.guest().access))) },
+		"CACHE_OPERATION_FAILURE": t11.fails("cooldowns.left", fault.DatabaseFailure),
+	}
+	all["T11"] = t11
 	return all
+}
+
+const codeWait = "GET /api/auth/2fa/email/cooldown"
+
+// A cooldown is told to who is signed in, and to who is about to be.
+func TestTheCooldownOfCodesIsThatOfTheAccount(t *testing.T) {
+	w := newWorld(t)
+	_, _ = w.protected()
+	for name, as := range map[string]change{"session": bearer(w.member("eve@example.com").access), "challenge": challenged(w.challenge())} {
+		if got := w.ok(req(codeWait, "", as)).json["remaining"]; got != float64(0) {
+			t.Errorf("%s: %v at first", name, got)
+		}
+		w.ok(req(sendCode, "", as))
+		w.clock.advance(500 * time.Millisecond)
+		if got := w.ok(req(codeWait, "", as)).json["remaining"]; got != float64(60) {
+			t.Errorf("%s: %v after half a second, want 60", name, got)
+		}
+	}
 }
 
 func byProven(of func(account) request) func(*world) request {
@@ -655,6 +688,9 @@ func TestTheLastMethodStaysWhereOneIsRequired(t *testing.T) {
 // A session that ends while its request is on the way switches nothing (faults F66).
 func TestASessionThatEndedMeanwhileChangesNoFactor(t *testing.T) {
 	for id, s := range enrolmentSubjects() {
+		if id == "T11" { // which changes nothing
+			continue
+		}
 		t.Run(id, func(t *testing.T) {
 			w := newWorld(t)
 			r := s.fine(w)
@@ -698,6 +734,9 @@ func TestNobodyIsToldWhereNoMailIsSent(t *testing.T) {
 // A commit that fails leaves everything as it was (faults F22).
 func TestAChangeOfFactorsHappensWhollyOrNotAtAll(t *testing.T) {
 	for id, s := range enrolmentSubjects() {
+		if id == "T11" {
+			continue
+		}
 		t.Run(id, func(t *testing.T) {
 			w := newWorld(t)
 			r := s.fine(w)

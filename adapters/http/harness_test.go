@@ -448,6 +448,7 @@ func (w *world) compose(s setup) adapter.Deps {
 		ReplaceRecoveryCodes: twofactor.NewCodesReplacer(twofactor.CodesReplacerDeps{Deps: factors, Hasher: hasher, NewCodes: newRecoveryCodes}),
 		EnableEmail:          twofactor.NewEmailEnabler(twofactor.EmailEnablerDeps{Deps: factors, Attempts: taker}),
 		DisableEmail:         twofactor.NewEmailDisabler(leaving),
+		FactorWait:           twofactor.NewCooldown(twofactor.CooldownDeps{Work: work, Now: now}),
 
 		SetAvatar: appavatar.NewSetter(appavatar.SetterDeps{
 			Work: work, Storage: faultyStorage{w.files, w.faults}, Painter: picture.New(picture.Config{MaxPixels: 40_000_000, Memory: 1 << 30, Parallel: 2, Waiting: 4}),

@@ -151,6 +151,7 @@ func effects() []effect {
 			return w.send(mailBy(a, mailedCode))
 		}, "a", all, []notice.Kind{notice.TwoFactorAdded}, "a"},
 		{"T10", func(w *world, a, _ account) answer { return w.send(offBy(w.withBoth(a), "email")) }, "a", "other link, own link, reset", []notice.Kind{notice.TwoFactorRemoved}, "a"},
+		{"T11", func(w *world, a, _ account) answer { return w.send(req(codeWait, "", bearer(a.access))) }, "a b", all, nil, "a b"},
 		{"T12", func(w *world, a, _ account) answer { return w.send(renewBy(w.withBoth(a))) }, "a b", all, []notice.Kind{notice.RecoveryCodesReplaced}, "a b"},
 		{"G1", func(w *world, _, _ account) answer { return w.send(req("POST /api/guests", `{"name":"x"}`)) }, "a b", all, nil, "a b"},
 	}

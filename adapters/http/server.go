@@ -89,6 +89,7 @@ type Deps struct {
 	ReplaceRecoveryCodes inbound.UseCase[inbound.ReplaceRecoveryCodes, inbound.RecoveryCodes]
 	EnableEmail          inbound.UseCase[inbound.EnableEmail, inbound.Self]
 	DisableEmail         inbound.UseCase[inbound.DisableEmail, inbound.Self]
+	FactorWait           inbound.UseCase[inbound.FactorCooldown, inbound.Cooldown]
 
 	// Passkeys, to come in by.
 	BeginPasskeySignIn        inbound.UseCase[inbound.BeginPasskeySignIn, passkey.Document]
@@ -228,7 +229,7 @@ func New(d Deps) (http.Handler, error) {
 		},
 		self: self{d.jar(), d.WhoAmI, d.UpdateSelf, d.DeleteSelf, d.ChangeEmail, d.ChangePassword},
 		enrolment: enrolment{
-			d.PreferFactor, d.BeginTOTP, d.EnableTOTP, d.DisableTOTP, d.ReplaceRecoveryCodes, d.EnableEmail, d.DisableEmail,
+			d.PreferFactor, d.BeginTOTP, d.EnableTOTP, d.DisableTOTP, d.ReplaceRecoveryCodes, d.EnableEmail, d.DisableEmail, d.FactorWait,
 		},
 		export:    export{d.ExportSelf},
 		users:     users{d.jar(), d.FindUsers, d.ViewUser, d.DeleteUser, d.DisableUser, d.EnableUser},

@@ -439,6 +439,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		ReplaceRecoveryCodes: command(a, apptwofactor.NewCodesReplacer(apptwofactor.CodesReplacerDeps{Deps: factors, Hasher: p.hasher, NewCodes: newCodes})),
 		EnableEmail:          command(a, apptwofactor.NewEmailEnabler(apptwofactor.EmailEnablerDeps{Deps: factors, Attempts: p.attempts})),
 		DisableEmail:         command(a, apptwofactor.NewEmailDisabler(leaving)),
+		FactorWait:           query(a, apptwofactor.NewCooldown(apptwofactor.CooldownDeps{Work: p.work, Now: now})),
 		CreateGroup:          command(a, appgroup.NewCreator(groups)),
 		ListGroups:           query(a, appgroup.NewLister(groups)),
 		ShowGroup:            query(a, appgroup.NewShower(groups)),

@@ -1533,6 +1533,9 @@ type ServerInterface interface {
 	// DisableEmail Disable e-mail 2FA
 	// (DELETE /api/auth/2fa/email)
 	DisableEmail(ctx echo.Context, params DisableEmailParams) error
+	// EmailCodeCooldown E-mail code cooldown
+	// (GET /api/auth/2fa/email/cooldown)
+	EmailCodeCooldown(ctx echo.Context) error
 	// EnableEmail Enable e-mail 2FA
 	// (POST /api/auth/2fa/email/enable)
 	EnableEmail(ctx echo.Context, params EnableEmailParams) error
@@ -1794,6 +1797,15 @@ func (w *ServerInterfaceWrapper) DisableEmail(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.DisableEmail(ctx, params)
+	return err
+}
+
+// EmailCodeCooldown converts echo context to params.
+func (w *ServerInterfaceWrapper) EmailCodeCooldown(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.EmailCodeCooldown(ctx)
 	return err
 }
 
@@ -2920,6 +2932,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/admins/:userId", wrapper.RevokeAdmin, options.OperationMiddlewares["revokeAdmin"]...)
 	router.POST(options.BaseURL+"/api/admins/:userId", wrapper.GrantAdmin, options.OperationMiddlewares["grantAdmin"]...)
 	router.DELETE(options.BaseURL+"/api/auth/2fa/email", wrapper.DisableEmail, options.OperationMiddlewares["disableEmail"]...)
+	router.GET(options.BaseURL+"/api/auth/2fa/email/cooldown", wrapper.EmailCodeCooldown, options.OperationMiddlewares["emailCodeCooldown"]...)
 	router.POST(options.BaseURL+"/api/auth/2fa/email/enable", wrapper.EnableEmail, options.OperationMiddlewares["enableEmail"]...)
 	router.POST(options.BaseURL+"/api/auth/2fa/email/send", wrapper.SendEmailCode, options.OperationMiddlewares["sendEmailCode"]...)
 	router.POST(options.BaseURL+"/api/auth/2fa/login", wrapper.CompleteLogin, options.OperationMiddlewares["completeLogin"]...)
@@ -3065,6 +3078,27 @@ type DisableEmailResponseObject interface {
 type DisableEmail200JSONResponse PrincipalResponse
 
 func (response DisableEmail200JSONResponse) VisitDisableEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EmailCodeCooldownRequestObject struct {
+}
+
+type EmailCodeCooldownResponseObject interface {
+	VisitEmailCodeCooldownResponse(w http.ResponseWriter) error
+}
+
+type EmailCodeCooldown200JSONResponse Cooldown
+
+func (response EmailCodeCooldown200JSONResponse) VisitEmailCodeCooldownResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4563,6 +4597,9 @@ type StrictServerInterface interface {
 	// DisableEmail Disable e-mail 2FA
 	// (DELETE /api/auth/2fa/email)
 	DisableEmail(ctx context.Context, request DisableEmailRequestObject) (DisableEmailResponseObject, error)
+	// EmailCodeCooldown E-mail code cooldown
+	// (GET /api/auth/2fa/email/cooldown)
+	EmailCodeCooldown(ctx context.Context, request EmailCodeCooldownRequestObject) (EmailCodeCooldownResponseObject, error)
 	// EnableEmail Enable e-mail 2FA
 	// (POST /api/auth/2fa/email/enable)
 	EnableEmail(ctx context.Context, request EnableEmailRequestObject) (EnableEmailResponseObject, error)
@@ -4867,6 +4904,29 @@ func (sh *strictHandler) DisableEmail(ctx echo.Context, params DisableEmailParam
 		return err
 	} else if validResponse, ok := response.(DisableEmailResponseObject); ok {
 		return validResponse.VisitDisableEmailResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// EmailCodeCooldown operation middleware
+func (sh *strictHandler) EmailCodeCooldown(ctx echo.Context) error {
+	var request EmailCodeCooldownRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.EmailCodeCooldown(ctx.Request().Context(), request.(EmailCodeCooldownRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EmailCodeCooldown")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EmailCodeCooldownResponseObject); ok {
+		return validResponse.VisitEmailCodeCooldownResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
