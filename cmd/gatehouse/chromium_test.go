@@ -166,3 +166,13 @@ func (b *chromium) open(page *url.URL) {
 		there = got.Result.Value
 	}
 }
+
+// unlocks gives the browser an authenticator whose user is there, and proves it.
+func (b *chromium) unlocks() {
+	b.t.Helper()
+	b.call("WebAuthn.enable", map[string]any{}, nil)
+	b.call("WebAuthn.addVirtualAuthenticator", map[string]any{"options": map[string]any{
+		"protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true, "isUserVerified": true,
+		"automaticPresenceSimulation": true,
+	}}, nil)
+}

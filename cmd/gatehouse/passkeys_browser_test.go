@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 
@@ -35,11 +36,7 @@ func TestPasskeysInABrowser(t *testing.T) {
 	p := start(t, "GATEHOUSE_HTTP_ALLOWED_ORIGINS=http://"+at.Host, "GATEHOUSE_LIMITS_ENABLED=false")
 
 	b := openChromium(t)
-	b.call("WebAuthn.enable", map[string]any{}, nil)
-	b.call("WebAuthn.addVirtualAuthenticator", map[string]any{"options": map[string]any{
-		"protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true, "isUserVerified": true,
-		"automaticPresenceSimulation": true,
-	}}, nil)
+	b.unlocks()
 	b.open(at)
 	var seen passkeyWalk
 	b.run(&seen, "walk", p.public, "ada@example.com", first)
@@ -70,4 +67,42 @@ func present(all ...string) string {
 		}
 	}
 	return strings.Join(words, " ")
+}
+
+// The lines of JavaScript in the README do what it says, with cookies, on a
+// page of our own.
+func TestTheReadmeMakesAndUsesAPasskey(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	must(t, err)
+	_, script, _ := strings.Cut(string(readme), "```js\n")
+	script, _, _ = strings.Cut(script, "```")
+	makes, uses, found := strings.Cut(script, "\n// later")
+	if !found {
+		t.Fatalf("the README has no such script: %s", script)
+	}
+	_, uses, _ = strings.Cut(uses, "\n") // the rest of the comment
+	helper, makes, _ := strings.Cut(makes, "\n\n")
+
+	p := start(t, "GATEHOUSE_LIMITS_ENABLED=false")
+	at, err := url.Parse(p.public + "/dev/api")
+	must(t, err)
+	at.Host = "localhost:" + at.Port()
+	b := openChromium(t)
+	b.unlocks()
+	b.open(at)
+	account := `{email: 'ada@example.com', password: '` + first + `'`
+	var got []string
+	b.run(&got, `(async () => {
+		`+helper+`
+		await post('/api/auth/register', `+account+`, name: 'Ada'})
+		await post('/api/auth/login', `+account+`})
+		await post('/api/auth/step-up', `+account+`})
+		`+makes+`
+		await post('/api/auth/logout')
+		`+uses+`
+		return [(await (await fetch('/api/users/me')).json()).name, ...(await (await fetch('/api/users/me/passkeys')).json()).map(k => k.name)]
+	})`)
+	if diff := cmp.Diff([]string{"Ada", "Phone"}, got); diff != "" {
+		t.Errorf("%s\n%s", diff, p.log)
+	}
 }
