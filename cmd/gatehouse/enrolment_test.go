@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -72,12 +73,15 @@ func (p *program) atOnce(method, path, body string, says ...string) map[string]i
 }
 
 // Faults F19, F81: what is confirmed at once on either database is confirmed
-// once, and what is guessed at once is judged five times.
+// once, what is guessed at once is judged five times, and of two methods one
+// stays where one has to.
 func TestAnAuthenticatorAppIsConfirmedOnceOnBothDatabases(t *testing.T) {
-	const setup, off = "/api/auth/2fa/totp/setup", "/api/auth/2fa/totp"
+	const setup, off, email = "/api/auth/2fa/totp/setup", "/api/auth/2fa/totp", "/api/auth/2fa/email"
 	for name, environ := range map[string][]string{"sqlite": nil, "postgres": {"GATEHOUSE_DATABASE_URL=" + pgtest.URL(t)}} {
 		t.Run(name, func(t *testing.T) {
-			p := start(t, append([]string{"GATEHOUSE_LIMITS_IP=1000", "GATEHOUSE_LIMITS_USER=1000"}, environ...)...)
+			p := start(t, append([]string{
+				"GATEHOUSE_LIMITS_IP=1000", "GATEHOUSE_LIMITS_USER=1000", "GATEHOUSE_TWO_FACTOR_REQUIRED=true",
+			}, environ...)...)
 			p.proven("ada@example.com")
 			guessed := p.app()
 			got := p.atOnce("POST", setup, `{"token":"`+guessed.Token+`","code":"`+wrongFor(t, guessed)+`"}`,
@@ -90,6 +94,13 @@ func TestAnAuthenticatorAppIsConfirmedOnceOnBothDatabases(t *testing.T) {
 			}
 
 			p.proven("eve@example.com")
+			p.must("POST", p.public+"/api/auth/2fa/email/send", "", 200)
+			mailed := regexp.MustCompile(`\b\d{6}\b`).FindString(p.mail("email_authentication").Text)
+			got = p.atOnce("POST", email+"/enable", `{"code":"`+mailed+`"}`, "TWO_FACTOR_METHOD_ALREADY_ENABLED", "TWO_FACTOR_CODE_EXPIRED",
+				"WRONG_TWO_FACTOR_CODE", "TOO_MANY_ATTEMPTS")
+			if got[""] != 1 {
+				t.Errorf("a mailed code at once: %v", got)
+			}
 			for range 2 {
 				got := p.atOnce("POST", setup, p.app().confirmation(t), "TWO_FACTOR_METHOD_ALREADY_ENABLED", "TOTP_SETUP_TOKEN_INVALID", "TOO_MANY_ATTEMPTS")
 				if got[""] != 1 {
@@ -99,6 +110,15 @@ func TestAnAuthenticatorAppIsConfirmedOnceOnBothDatabases(t *testing.T) {
 				if got := p.atOnce("DELETE", off, "", "TWO_FACTOR_METHOD_ALREADY_DISABLED"); got[""] != 1 {
 					t.Errorf("switched off at once: %v", got)
 				}
+			}
+			p.must("POST", p.public+setup, p.app().confirmation(t), 200)
+			var both sync.WaitGroup
+			for _, path := range []string{off, email} {
+				both.Go(func() { _, _ = p.call("DELETE", p.public+path, "") })
+			}
+			both.Wait()
+			if me := p.must("GET", p.public+"/api/users/me", "", 200); strings.Contains(me, `"twoFactorMethods":[]`) || strings.Contains(me, `["totp","email"]`) {
+				t.Errorf("of two methods that went at once %s", me)
 			}
 		})
 	}
