@@ -154,8 +154,8 @@ func second(proven session.Proven, on factor.Set) bool {
 	return on.TOTP && has(proven, session.TOTP, session.Recovery) || on.Email && has(proven, session.Mail) || on.Passkey && has(proven, session.Passkey)
 }
 
-func has(proven session.Proven, any ...session.Factor) bool {
-	return slices.ContainsFunc(any, func(f session.Factor) bool { return slices.Contains(proven, f) })
+func has(proven session.Proven, some ...session.Factor) bool {
+	return slices.ContainsFunc(some, func(f session.Factor) bool { return slices.Contains(proven, f) })
 }
 
 // Answers may come in any order, and one at a time: what is asked for again and
