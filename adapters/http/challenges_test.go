@@ -497,6 +497,23 @@ func TestMailedCodesEnd(t *testing.T) {
 	w.ok(completeWith(later, byEmail(code)))
 }
 
+// Where mailed codes are a second factor of new accounts, nobody gets in by their
+// password alone, neither who registers nor a guest who becomes a user.
+func TestNewAccountsMayBeginWithMailedCodes(t *testing.T) {
+	w := newWorld(t, unlimited, withMailedCodes)
+	w.ok(registerAs("ada@example.com"))
+	in := w.ok(completeWith(w.halfway(), byEmail(w.codeMailed())))
+	user, _ := in.json["user"].(map[string]any)
+	if user["twoFactorAuthEnabled"] != true || user["preferredTwoFactorMethod"] != "email" {
+		t.Errorf("%s", in.body)
+	}
+	gus := w.guest()
+	w.ok(req("POST /api/guests/convert-to-user", `{"email":"gus@example.com","password":"`+goodPassword+`"}`, bearer(gus.access)))
+	if in := w.ok(loginOf("gus@example.com", goodPassword)); in.json["twoFactorRequired"] != true {
+		t.Errorf("%s", in.body)
+	}
+}
+
 // Who sends no mail asks for a code all the same, and takes those of apps.
 func TestWithoutMailNothingIsPrepared(t *testing.T) {
 	w := newWorld(t, withoutMail())

@@ -241,6 +241,7 @@ func newCode() factor.Code {
 // setup is what a test may have otherwise.
 type setup struct {
 	free      bool // of the throttle of accounts
+	mailed    bool // codes are a second factor of new accounts
 	base      string
 	mailOn    bool
 	edit      func(*adapter.Deps)
@@ -261,6 +262,7 @@ type option func(*setup)
 
 func withBase(u string) option             { return func(s *setup) { s.base = u } }
 func withUnlockedPasskeys() option         { return func(s *setup) { s.unlocked = true } }
+func withMailedCodes(s *setup)             { s.mailed = true }
 func unthrottled(s *setup)                 { s.free = true }
 func withMandatoryFactors() option         { return func(s *setup) { s.mandatory = true } }
 func withoutMail() option                  { return func(s *setup) { s.mailOn = false } }
@@ -369,7 +371,7 @@ func (w *world) compose(s setup) adapter.Deps {
 		Authenticate:     access.NewAuthenticator(access.AuthenticatorDeps{Work: work, Marks: memory.NoCache{}, Verifier: w.tokens, Now: now}),
 		Status:           access.NewStatusTeller(work),
 		PublicKeys:       access.NewKeyPublisher(access.KeyPublisherDeps{Keys: w.tokens}),
-		Register:         registration.NewRegistrar(registration.RegistrarDeps{Work: work, Hasher: hasher, Leaks: s.leaks, Mail: mail, Now: now, NewID: newID, NewSecret: newSecret}),
+		Register:         registration.NewRegistrar(registration.RegistrarDeps{Work: work, Hasher: hasher, Leaks: s.leaks, Mail: mail, Mailed: s.mailed, Now: now, NewID: newID, NewSecret: newSecret}),
 		VerifyEmail:      registration.NewVerifier(registration.VerifierDeps{Work: work, Mail: mail, Revocations: revocations, Now: now, NewID: newID}),
 		SendVerification: registration.NewSender(registration.SenderDeps{Work: work, Mail: mail, Now: now, NewID: newID, NewSecret: newSecret}),
 		VerificationWait: registration.NewCooldown(registration.CooldownDeps{Work: work, Now: now}),
@@ -458,7 +460,7 @@ func (w *world) compose(s setup) adapter.Deps {
 		FindFile:     appavatar.NewFinder(appavatar.FinderDeps{Work: work, Storage: faultyStorage{w.files, w.faults}}),
 
 		ConvertGuest: registration.NewConverter(registration.ConverterDeps{
-			Work: work, Hasher: hasher, Leaks: s.leaks, Issuer: w.issuer, Mail: mail, Revocations: revocations, Locate: locate, Now: now, NewID: newID, NewSecret: newSecret,
+			Work: work, Hasher: hasher, Leaks: s.leaks, Issuer: w.issuer, Mail: mail, Revocations: revocations, Mailed: s.mailed, Locate: locate, Now: now, NewID: newID, NewSecret: newSecret,
 		}),
 		CreateGuest: guest.NewCreator(guest.CreatorDeps{Work: work, Issuer: w.issuer, Locate: locate, NewID: newID, Now: now}),
 

@@ -15,6 +15,7 @@ import (
 type Wish struct {
 	Email, Name string
 	Password    password.Plain
+	Mailed      bool // codes are a second factor from the first day on
 }
 
 // Check returns the address and the name of the account. It refuses with
@@ -23,7 +24,7 @@ func (w Wish) Check(p password.Policy) (email.Address, string, error) {
 	address, brokenEmail := email.Parse(w.Email)
 	name, brokenName := principal.ParseName(w.Name)
 	brokenPassword := p.BrokenForNew(w.Password, password.Subject{
-		Name: name, LocalPart: address.LocalPart(), SecondFactor: false,
+		Name: name, LocalPart: address.LocalPart(), SecondFactor: w.Mailed,
 	})
 	broken := fault.New(fault.InvalidRequest).
 		On("email", brokenEmail...).On("password", brokenPassword...).On("name", brokenName...)

@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/application/account"
 	"gatehouse/domain/email"
+	"gatehouse/domain/factor"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
@@ -26,6 +27,7 @@ type UserCreatorDeps struct {
 	Hasher outbound.Hasher
 	Policy password.Policy
 	Leaks  account.Leaks
+	Mailed bool // codes are a second factor of new accounts
 	Now    func() time.Time
 	NewID  func() string
 }
@@ -38,28 +40,31 @@ func NewUserCreator(d UserCreatorDeps) *UserCreator { return &UserCreator{d} }
 
 // Do implements [inbound.UseCase].
 func (c *UserCreator) Do(ctx context.Context, cmd inbound.CreateUser) (inbound.Self, error) {
-	address, name, err := wishOf(cmd).Check(c.d.Policy)
+	address, name, err := c.wish(cmd).Check(c.d.Policy)
 	if err != nil {
 		return nil, err
 	}
 	return c.create(ctx, cmd, address, name)
 }
 
-func wishOf(cmd inbound.CreateUser) account.Wish {
-	return account.Wish{Email: cmd.Email, Name: cmd.Name, Password: cmd.Password}
+func (c *UserCreator) wish(cmd inbound.CreateUser) account.Wish {
+	return account.Wish{Email: cmd.Email, Name: cmd.Name, Password: cmd.Password, Mailed: c.d.Mailed}
 }
 
 func (c *UserCreator) create(ctx context.Context, cmd inbound.CreateUser, address email.Address, name string) (inbound.Self, error) {
 	if err := c.d.Leaks.Refuse(ctx, "password", cmd.Password); err != nil {
 		return nil, err
 	}
-	hash, err := wishOf(cmd).Hash(ctx, c.d.Hasher, "")
+	hash, err := c.wish(cmd).Hash(ctx, c.d.Hasher, "")
 	if err != nil {
 		return nil, err
 	}
 	p := principal.NewUser(principal.ID(c.d.NewID()), name, address, hash, c.d.Now())
 	p.VerifyEmail(address)
 	p.SetAdmin(cmd.Admin)
+	if c.d.Mailed {
+		p.EnableFactor(factor.Email)
+	}
 	err = c.d.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
 		return s.Principals.Add(ctx, p)
 	})
@@ -88,7 +93,7 @@ func NewAdminEnsurer(d AdminEnsurerDeps) *AdminEnsurer { return &AdminEnsurer{d}
 // even when it is not needed, lest that come out with the next empty database;
 // whether it has leaked is asked when it is set.
 func (e *AdminEnsurer) Do(ctx context.Context, cmd inbound.EnsureAdmin) (inbound.Self, error) {
-	address, name, err := wishOf(cmd.CreateUser).Check(e.d.Create.d.Policy)
+	address, name, err := e.d.Create.wish(cmd.CreateUser).Check(e.d.Create.d.Policy)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"gatehouse/application/administration"
 	app "gatehouse/application/operations"
 	"gatehouse/application/password/passwordtest"
+	"gatehouse/domain/factor"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/key"
 	"gatehouse/domain/onetime"
@@ -170,6 +171,19 @@ func TestCreateUser(t *testing.T) {
 		live, err := w.store.Single().Sessions.Of(t.Context(), s.ID, noon)
 		check(t, err)
 		same(t, "sessions", len(live), 0)
+	}
+}
+
+func TestUsersMayBeginWithMailedCodes(t *testing.T) {
+	w := newWorld(t)
+	create := app.NewUserCreator(app.UserCreatorDeps{
+		Work: w.work, Hasher: w.hasher, Policy: password.Policy{Profile: password.NIST}, Mailed: true, Now: clock, NewID: func() string { return "new" },
+	})
+	cmd := grace(false)
+	cmd.Password = password.NewPlain("nine-char") // enough beside a second factor
+	p, err := create.Do(t.Context(), cmd)
+	if err != nil || p.Factors() != (factor.Set{}).With(factor.Email) {
+		t.Errorf("user = %+v, %v", p, err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"gatehouse/application/letter"
 	"gatehouse/domain/client"
 	"gatehouse/domain/email"
+	"gatehouse/domain/factor"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/notice"
 	"gatehouse/domain/password"
@@ -30,6 +31,7 @@ type ConverterDeps struct {
 	Leaks       account.Leaks
 	Issuer      *grant.Issuer
 	Mail        Mail
+	Mailed      bool // codes are a second factor of new users
 	Revocations outbound.Revocations
 	Locate      func(client.Address) *client.Location // nil when it cannot tell
 	Now         func() time.Time
@@ -87,7 +89,7 @@ func (k *conversion) hash(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		of := password.Subject{Name: p.Name(), LocalPart: k.address.LocalPart()}
+		of := password.Subject{Name: p.Name(), LocalPart: k.address.LocalPart(), SecondFactor: k.Mailed}
 		if broken := k.Policy.BrokenFor(k.cmd.Password, of); len(broken) > 0 {
 			return fault.Invalid("password", broken...)
 		}
@@ -132,6 +134,9 @@ func (k *conversion) settle(ctx context.Context, s outbound.Stores) (in inbound.
 		return in, err
 	}
 	p.BecomeUser(k.address, k.password)
+	if k.Mailed {
+		p.EnableFactor(factor.Email)
+	}
 	switch err := account.Save(ctx, s, p); {
 	case errors.Is(err, outbound.ErrTaken):
 		return in, fault.New(fault.GuestEmailTaken).Because(err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatehouse/application/account"
+	"gatehouse/domain/factor"
 	"gatehouse/domain/notice"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
@@ -24,6 +25,7 @@ type RegistrarDeps struct {
 	Policy    password.Policy
 	Leaks     account.Leaks
 	Mail      Mail
+	Mailed    bool // codes are a second factor of new accounts
 	Now       func() time.Time
 	NewID     func() string
 	NewSecret func() secret.Text // 256 random bits
@@ -43,7 +45,7 @@ var errOvertaken = errors.New("the address was free or taken, every time until w
 // Do implements [inbound.UseCase]. A free and a taken address take the same
 // way: one hash, one look for the owner, one call that stores what it means.
 func (r *Registrar) Do(ctx context.Context, cmd inbound.Register) (inbound.Done, error) {
-	wish := account.Wish{Email: cmd.Email, Name: cmd.Name, Password: cmd.Password}
+	wish := account.Wish{Email: cmd.Email, Name: cmd.Name, Password: cmd.Password, Mailed: r.d.Mailed}
 	address, name, err := wish.Check(r.d.Policy)
 	if err != nil {
 		return inbound.Done{}, err
@@ -60,6 +62,9 @@ func (r *Registrar) Do(ctx context.Context, cmd inbound.Register) (inbound.Done,
 	a := arrival{
 		cmd: cmd, mail: r.d.Mail, now: now, noticeID: r.d.NewID(), token: r.d.NewSecret(),
 		user: principal.NewUser(principal.ID(r.d.NewID()), name, address, hash, now),
+	}
+	if r.d.Mailed {
+		a.user.EnableFactor(factor.Email)
 	}
 	for range rounds {
 		// One for both calls: a store knows the keys of what it has read.

@@ -101,6 +101,7 @@ func (s settings) rules() []rule {
 		{"keys.rotation_interval", s.Keys.RotationInterval == 0 || s.Keys.RotationInterval >= time.Hour, "0, or at least 1h"},
 		{"passkeys.relying_party", mayRely(s.Passkeys.RelyingParty, s.App.BaseURL), "empty, or the host of app.base_url or a domain above it that has one owner"},
 		{"passkeys.user_verification", oneOf(s.Passkeys.UserVerification, "required", "preferred", "discouraged"), "required, preferred or discouraged"},
+		{"two_factor.email_for_new_users", !s.TwoFactor.EmailForNew || s.Mail.URL.Reveal() != mailDisabled, "false while mail.url is disabled:"},
 		{"two_factor.recovery_codes", s.TwoFactor.RecoveryCodes >= 1 && s.TwoFactor.RecoveryCodes <= 20, "from 1 to 20"},
 		{"locales.supported", all(s.Locales.Supported, parses), "a list of language tags"},
 		{"bootstrap.admin_email", s.Bootstrap.AdminEmail != "" || s.Bootstrap.AdminPassword.Reveal() == "", "there when there is a bootstrap.admin_password"},

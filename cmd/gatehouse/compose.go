@@ -367,7 +367,8 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		Status:         query(a, appaccess.NewStatusTeller(p.work)),
 		PublicKeys:     query(a, appaccess.NewKeyPublisher(appaccess.KeyPublisherDeps{Keys: p.tokens})),
 		Register: command(a, appregistration.NewRegistrar(appregistration.RegistrarDeps{
-			Work: p.work, Hasher: p.hasher, Policy: cfg.passwordPolicy(), Leaks: leaks, Mail: mail, Now: now, NewID: newID, NewSecret: newSecret,
+			Work: p.work, Hasher: p.hasher, Policy: cfg.passwordPolicy(), Leaks: leaks, Mail: mail,
+			Mailed: cfg.TwoFactor.EmailForNew, Now: now, NewID: newID, NewSecret: newSecret,
 		})),
 		VerifyEmail: command(a, appregistration.NewVerifier(appregistration.VerifierDeps{
 			Work: p.work, Mail: mail, Revocations: revocations, Now: now, NewID: newID,
@@ -466,7 +467,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		FindFile:     query(a, appavatar.NewFinder(appavatar.FinderDeps{Work: p.work, Storage: s.pictures.storage})),
 		ConvertGuest: command(a, appregistration.NewConverter(appregistration.ConverterDeps{
 			Work: p.work, Hasher: p.hasher, Policy: cfg.passwordPolicy(), Leaks: leaks, Issuer: p.issuer, Mail: mail, Revocations: revocations,
-			Locate: s.atlas.Locate, Now: now, NewID: newID, NewSecret: newSecret,
+			Mailed: cfg.TwoFactor.EmailForNew, Locate: s.atlas.Locate, Now: now, NewID: newID, NewSecret: newSecret,
 		})),
 		CreateGuest: command(a, appguest.NewCreator(appguest.CreatorDeps{
 			Work: p.work, Issuer: p.issuer, Locate: s.atlas.Locate, NewID: newID, Now: now,

@@ -125,6 +125,7 @@ type passwordConfig struct {
 
 type twoFactorConfig struct {
 	Required      bool          `koanf:"required"`
+	EmailForNew   bool          `koanf:"email_for_new_users"`
 	RecoveryCodes int           `koanf:"recovery_codes"`
 	TOTPSetupTTL  time.Duration `koanf:"totp_setup_ttl"`
 	EmailCodeTTL  time.Duration `koanf:"email_code_ttl"`

@@ -235,6 +235,19 @@ func TestWhatIsAskedAboutLeakedPasswordsFitsTogether(t *testing.T) {
 	}
 }
 
+// Who begins with a code that is never mailed can never sign in.
+func TestMailedCodesNeedMail(t *testing.T) {
+	for set, want := range map[string]string{
+		"two_factor.email_for_new_users=true":                    "",
+		"two_factor.email_for_new_users=true mail.url=disabled:": "two_factor.email_for_new_users: must be false",
+	} {
+		_, err := loadConfig("", strings.Fields(set), nil, quiet)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", set, err)
+		}
+	}
+}
+
 func TestBaseURLFollowsTheBoundAddress(t *testing.T) {
 	for bound, want := range map[string]string{
 		"127.0.0.1:8080": "http://127.0.0.1:8080",

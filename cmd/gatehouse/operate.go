@@ -231,7 +231,8 @@ func (f *foundation) around() around {
 
 func (f *foundation) userCreator(hasher outbound.Hasher, leaks appaccount.Leaks) *appoperations.UserCreator {
 	return appoperations.NewUserCreator(appoperations.UserCreatorDeps{
-		Work: f.work, Hasher: hasher, Policy: f.cfg.passwordPolicy(), Leaks: leaks, Now: now, NewID: newID,
+		Work: f.work, Hasher: hasher, Policy: f.cfg.passwordPolicy(), Leaks: leaks,
+		Mailed: f.cfg.TwoFactor.EmailForNew, Now: now, NewID: newID,
 	})
 }
 
