@@ -17,7 +17,7 @@ type authentication struct {
 	speaker
 	register inbound.UseCase[inbound.Register, inbound.Done]
 	signIn   inbound.UseCase[inbound.SignIn, inbound.SignedIn]
-	signOut  inbound.UseCase[inbound.SignOut, inbound.Done]
+	signOut  inbound.UseCase[inbound.SignOut, inbound.SignedOut]
 	refresh  inbound.UseCase[inbound.Refresh, inbound.SignedIn]
 	stepUp   inbound.UseCase[inbound.StepUp, inbound.SteppedUp]
 	redeem   inbound.UseCase[inbound.RedeemStepUp, inbound.Approval]

@@ -429,6 +429,7 @@ func subjects() map[string]subject {
 	maps.Copy(all, enrolmentSubjects())
 	maps.Copy(all, avatarSubjects())
 	maps.Copy(all, challengeSubjects())
+	maps.Copy(all, trailSubjects())
 	return all
 }
 

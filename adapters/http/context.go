@@ -47,7 +47,7 @@ func sceneOf(ctx context.Context) *scene {
 // the stated one, each missing label taken from the User-Agent.
 func (s *scene) origin(stated client.Device) inbound.Context {
 	return inbound.Context{
-		Caller: s.caller(), Locale: s.locale,
+		Caller: s.caller(), Locale: s.locale, Request: s.id,
 		From: client.Info{Address: s.from, Device: stated.Or(deviceOf(s.agent))},
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/labstack/echo/v4"
 
+	"gatehouse/domain/audit"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/limit"
 	"gatehouse/domain/principal"
@@ -342,19 +343,32 @@ func (g *gate) withinUserLimit(c echo.Context, s *scene) error {
 	return nil
 }
 
-func (g *gate) inRole(_ echo.Context, s *scene) error {
+// refused puts on record what is refused before a command is made of it. It is
+// called as the operation is.
+func (g *gate) refused(c echo.Context, s *scene, why error) error {
+	if why != nil {
+		by := s.caller()
+		g.d.Refused.Record(c.Request().Context(), audit.Entry{
+			At: g.d.Now(), Command: g.route.Operation.OperationID, Principal: by.PrincipalID, Session: by.SessionID,
+			Outcome: fault.CodeOf(why), Origin: audit.Origin{Network: s.from.Network(), Request: s.id},
+		})
+	}
+	return why
+}
+
+func (g *gate) inRole(c echo.Context, s *scene) error {
 	switch {
 	case g.policy.Access == accessAdmin:
-		return s.caller().RequireAdmin()
+		return g.refused(c, s, s.caller().RequireAdmin())
 	case g.policy.Kind == kindGuest && !slices.Contains(s.caller().Roles, principal.RoleGuest):
 		return fault.New(fault.GuestIsAlreadyUser)
 	}
 	return nil
 }
 
-func (g *gate) steppedUp(_ echo.Context, s *scene) error {
+func (g *gate) steppedUp(c echo.Context, s *scene) error {
 	if !g.policy.StepUp {
 		return nil
 	}
-	return s.caller().RequireStepUp()
+	return g.refused(c, s, s.caller().RequireStepUp())
 }

@@ -55,7 +55,9 @@ import (
 	"gatehouse/application/profile"
 	"gatehouse/application/registration"
 	appsession "gatehouse/application/session"
+	apptrail "gatehouse/application/trail"
 	"gatehouse/application/twofactor"
+	"gatehouse/domain/audit"
 	"gatehouse/domain/avatar"
 	"gatehouse/domain/client"
 	"gatehouse/domain/dossier"
@@ -164,6 +166,7 @@ type world struct {
 	deps     adapter.Deps
 	server   *httptest.Server
 	mailed   []notice.Notice
+	refused  *diary
 	ledger   string // path
 	files    *memory.Storage
 }
@@ -188,6 +191,18 @@ func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// diary keeps what was refused before a command was made of it.
+type diary struct {
+	mu      sync.Mutex
+	entries []audit.Entry
+}
+
+func (d *diary) Record(_ context.Context, e audit.Entry) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.entries = append(d.entries, e)
 }
 
 type served struct {
@@ -287,7 +302,7 @@ func newWorld(t testing.TB, options ...option) *world {
 	}
 	w := &world{
 		t: t, clock: &clock{}, store: memory.New(), faults: &faults{on: map[string]planned{}}, log: &logBuffer{},
-		traffic: &traffic{}, stopping: &atomic.Bool{}, ledger: filepath.Join(t.TempDir(), "erasures.jsonl"), files: memory.NewStorage(),
+		refused: &diary{}, traffic: &traffic{}, stopping: &atomic.Bool{}, ledger: filepath.Join(t.TempDir(), "erasures.jsonl"), files: memory.NewStorage(),
 	}
 	w.clock.at.Store(start.UnixNano())
 	var err error
@@ -432,6 +447,7 @@ func (w *world) compose(s setup) adapter.Deps {
 		ExportSelf:     profile.NewExporter(profile.ExporterDeps{Work: work, Now: now}),
 		DeleteSelf:     erasure.NewSelfDeleter(erasing),
 		DeleteUser:     erasure.NewAccountDeleter(erasing),
+		ReadAudit:      apptrail.NewReader(apptrail.ReaderDeps{Work: work}),
 		FindUsers:      directory.NewFinder(directory.FinderDeps{Work: work}),
 		ViewUser:       directory.NewViewer(directory.ViewerDeps{Work: work}),
 		DisableUser:    administration.NewDisabler(admins),
@@ -464,6 +480,7 @@ func (w *world) compose(s setup) adapter.Deps {
 		}),
 		CreateGuest: guest.NewCreator(guest.CreatorDeps{Work: work, Issuer: w.issuer, Locate: locate, NewID: newID, Now: now}),
 
+		Refused: w.refused,
 		Buckets: faultyBuckets{memory.NewBuckets(), w.faults}, Words: words(), Traffic: w.traffic, NewID: newID, Now: now,
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Stopping: w.stopping, Unfit: func(context.Context) error { return nil }, BaseURL: base, BodyLimit: 64 << 10, AvatarLimit: 5 << 20,
 		StepUpAge: 10 * time.Minute,
@@ -557,6 +574,7 @@ func faultyStores(s outbound.Stores, f *faults) outbound.Stores {
 	s.Dossiers = faultyDossiers{s.Dossiers, f}
 	s.Passkeys = faultyPasskeys{s.Passkeys, f}
 	s.Files = faultyFiles{s.Files, f}
+	s.Trail = faultyTrail{s.Trail, f}
 	return s
 }
 
@@ -596,6 +614,18 @@ func (s faultyStorage) Open(ctx context.Context, key string) (outbound.Content, 
 		return outbound.Content{}, err
 	}
 	return s.Storage.Open(ctx, key)
+}
+
+type faultyTrail struct {
+	outbound.Trail
+	f *faults
+}
+
+func (e faultyTrail) Page(ctx context.Context, f audit.Filter, r page.Request) (page.Page[audit.Entry], error) {
+	if err := e.f.at("trail.page"); err != nil {
+		return page.Page[audit.Entry]{}, err
+	}
+	return e.Trail.Page(ctx, f, r)
 }
 
 type faultyEntry struct {

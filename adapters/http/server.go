@@ -49,7 +49,7 @@ type Deps struct {
 	ResetWait        inbound.UseCase[inbound.PasswordResetCooldown, inbound.Cooldown]
 	ResetPassword    inbound.UseCase[inbound.ResetPassword, inbound.PasswordReset]
 	SignIn           inbound.UseCase[inbound.SignIn, inbound.SignedIn]
-	SignOut          inbound.UseCase[inbound.SignOut, inbound.Done]
+	SignOut          inbound.UseCase[inbound.SignOut, inbound.SignedOut]
 	CheckRefresh     inbound.UseCase[inbound.CheckRefreshToken, inbound.Done]
 	Refresh          inbound.UseCase[inbound.Refresh, inbound.SignedIn]
 	StepUp           inbound.UseCase[inbound.StepUp, inbound.SteppedUp]
@@ -109,7 +109,9 @@ type Deps struct {
 	RemoveMember   inbound.UseCase[inbound.RemoveMember, inbound.Member]
 	RotateKeys     inbound.UseCase[inbound.RotateKeys, inbound.Done]
 	RotationStatus inbound.UseCase[inbound.RotationStatus, inbound.RotationReport]
+	ReadAudit      inbound.UseCase[inbound.ReadAudit, inbound.AuditPage]
 
+	Refused  outbound.AuditLog // hears of who lacks a role or a step-up
 	Buckets  outbound.Buckets
 	Words    Words
 	Traffic  Traffic
@@ -194,6 +196,7 @@ type handlers struct {
 	guests
 	groups
 	secrets
+	trail
 	documents
 }
 
@@ -239,6 +242,7 @@ func New(d Deps) (http.Handler, error) {
 		groups:    groups{d.CreateGroup, d.ListGroups, d.ShowGroup, d.UpdateGroup, d.DeleteGroup, d.AddMember, d.RemoveMember},
 		secrets:   secrets{d.RotateKeys, d.RotationStatus},
 		documents: documents{d.PublicKeys},
+		trail:     trail{d.ReadAudit},
 	}
 	api.RegisterHandlersWithOptions(e, api.NewStrictHandler(all, nil), api.RegisterHandlersOptions{OperationMiddlewares: gates})
 	if err := mount(e, d); err != nil {

@@ -35,8 +35,10 @@ func (l Log) Begin(ctx context.Context, useCase string) (context.Context, func(e
 
 // Record implements [outbound.AuditLog].
 func (l Log) Record(ctx context.Context, e audit.Entry) {
+	e = e.Storable() // it may name what somebody typed
 	l.To.InfoContext(ctx, "audit", "at", e.At, "command", e.Command,
-		"principal", string(e.Principal), "session", string(e.Session), "outcome", outcome(e.Outcome))
+		"principal", string(e.Principal), "session", string(e.Session), "target", string(e.Target.Principal), "thing", e.Target.Thing,
+		"network", e.Network, "outcome", outcome(e.Outcome))
 }
 
 func outcome(c fault.Code) string {

@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"gatehouse/application/account"
 	"gatehouse/domain/audit"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/principal"
@@ -64,11 +65,17 @@ func Observe[In, Out any](o outbound.Observer, next inbound.UseCase[In, Out]) in
 	})
 }
 
-// Audited is a command that says who asks.
-type Audited interface{ By() session.Caller }
+// Audited is a command that says who asks, and from where.
+type Audited interface {
+	By() session.Caller
+	Via() audit.Origin
+}
 
-// Concerning is an answer that says whom the command turned out to concern, ""
-// for nobody: who signs in is nobody before.
+// Aimed is a command that says what it is done to.
+type Aimed interface{ Aim() audit.Target }
+
+// Concerning is an answer, or what comes with a refusal, that says whom the
+// command turned out to concern, "" for nobody: who signs in is nobody before.
 type Concerning interface {
 	Whom() (principal.ID, session.ID)
 }
@@ -76,28 +83,59 @@ type Concerning interface {
 // patience is how long a record may take when its caller is gone already.
 const patience = 5 * time.Second
 
-// Audit puts every command on record with how it ended, refusals included. Who
-// asked stands there, or when that was nobody, whom the answer concerns. A
-// record that has to exist exactly when the change does is no matter for a
-// decorator: it belongs into the transaction.
+// Audit puts every command on record with how it ended, refusals included,
+// before it answers; when the record is stored is up to the log. Who asked stands
+// there or, when that was nobody, who was recognised by it; besides, whom and
+// what it was done to.
 func Audit[In Audited, Out any](log outbound.AuditLog, now func() time.Time, next inbound.UseCase[In, Out]) inbound.UseCase[In, Out] {
 	name := nameOf[In]()
 	return inbound.Func[In, Out](func(ctx context.Context, in In) (Out, error) {
 		out, err := next.Do(ctx, in)
-		who, from := whom(in, out)
-		record(ctx, log, audit.Entry{
-			At: now(), Command: name, Principal: who, Session: from, Outcome: fault.CodeOf(err),
-		})
+		e := audit.Entry{At: now(), Command: name, Outcome: fault.CodeOf(err), Origin: in.Via()}
+		record(ctx, log, involve(e, in, out, err))
 		return out, err
 	})
 }
 
-func whom(in Audited, out any) (principal.ID, session.ID) {
+// involve says who was involved. An answer tells of who was nobody before, and
+// of whom an operator, who is nobody, has named in another way than by an id.
+func involve(e audit.Entry, in Audited, out any, err error) audit.Entry {
 	by := in.By()
-	if told, ok := out.(Concerning); ok && by.IsNobody() {
-		return told.Whom()
+	if aimed, ok := in.(Aimed); ok {
+		e.Target = aimed.Aim()
 	}
-	return by.PrincipalID, by.SessionID
+	if !by.IsNobody() {
+		e.Principal, e.Session = by.PrincipalID, by.SessionID
+		if e.Target.Principal == e.Principal {
+			e.Target.Principal = ""
+		}
+		return e
+	}
+	who, from := whom(out)
+	operator := e.Origin == (audit.Origin{})
+	switch {
+	case who == "":
+	case account.Stands(err) && !operator:
+		e.Principal, e.Session = who, from
+	default:
+		e.Target.Principal = who
+		if from != "" {
+			e.Target.Thing = string(from)
+		}
+	}
+	return e
+}
+
+func whom(out any) (principal.ID, session.ID) {
+	switch told := out.(type) {
+	case Concerning:
+		return told.Whom()
+	case *principal.Principal:
+		if told != nil {
+			return told.ID(), ""
+		}
+	}
+	return "", ""
 }
 
 // record does not let a caller who hangs up escape it.

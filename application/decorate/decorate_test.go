@@ -12,10 +12,12 @@ import (
 
 	"gatehouse/application/decorate"
 	"gatehouse/domain/audit"
+	"gatehouse/domain/client"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/session"
 	"gatehouse/ports/inbound"
+	"gatehouse/ports/outbound"
 )
 
 var noon = time.Date(2028, 2, 29, 12, 0, 0, 0, time.UTC)
@@ -24,6 +26,10 @@ var noon = time.Date(2028, 2, 29, 12, 0, 0, 0, time.UTC)
 type ring struct{ times int }
 
 func (ring) By() session.Caller { return session.Caller{PrincipalID: "ada", SessionID: "phone"} }
+
+func (ring) Via() audit.Origin { return here }
+
+var here = audit.Origin{Network: "192.0.2.0/24", Request: "r1"}
 
 type mark struct{}
 
@@ -78,7 +84,7 @@ func TestEveryEndIsSeenByEveryDecorator(t *testing.T) {
 			if !slices.Equal(d.lines, want) {
 				t.Errorf("got  %q\nwant %q", d.lines, want)
 			}
-			entry := audit.Entry{At: noon, Command: "ring", Principal: "ada", Session: "phone", Outcome: tc.want}
+			entry := audit.Entry{At: noon, Command: "ring", Principal: "ada", Session: "phone", Outcome: tc.want, Origin: here}
 			if d.entry != entry {
 				t.Errorf("entry = %+v\nwant    %+v", d.entry, entry)
 			}
@@ -148,16 +154,28 @@ func TestARecordMayNotTakeForever(t *testing.T) {
 
 func TestASignInIsOnRecordForWhoSignedIn(t *testing.T) {
 	ada := inbound.SignedIn{Principal: principal.NewGuest("ada", "Ada", noon), SessionID: "laptop"}
-	known := inbound.Context{Caller: session.Caller{PrincipalID: "bob", SessionID: "phone"}}
+	nobody, known := inbound.Context{Request: "r1"}, inbound.Context{Caller: session.Caller{PrincipalID: "bob", SessionID: "phone"}, Request: "r1"}
 	for name, tc := range map[string]struct {
 		cmd  inbound.SignIn
 		out  inbound.SignedIn
 		err  error
 		want audit.Entry
 	}{
-		"nobody before": {out: ada, want: audit.Entry{Principal: "ada", Session: "laptop"}},
+		"nobody before": {cmd: inbound.SignIn{Context: nobody}, out: ada, want: audit.Entry{Principal: "ada", Session: "laptop"}},
 		"refused": {
-			err: fault.New(fault.InvalidCredentials), want: audit.Entry{Outcome: fault.InvalidCredentials},
+			cmd: inbound.SignIn{Context: nobody}, err: fault.New(fault.InvalidCredentials), want: audit.Entry{Outcome: fault.InvalidCredentials},
+		},
+		"refused at somebody's account": {
+			cmd: inbound.SignIn{Context: nobody}, out: inbound.SignedIn{About: "ada"}, err: fault.New(fault.InvalidCredentials),
+			want: audit.Entry{Target: audit.Target{Principal: "ada"}, Outcome: fault.InvalidCredentials},
+		},
+		"refused, and somebody's session ended": {
+			cmd: inbound.SignIn{Context: nobody}, out: inbound.SignedIn{About: "ada", SessionID: "phone"}, err: fault.New(fault.RefreshTokenInvalid),
+			want: audit.Entry{Target: audit.Target{Principal: "ada", Thing: "phone"}, Outcome: fault.RefreshTokenInvalid},
+		},
+		"done, but for a cache": {
+			cmd: inbound.SignIn{Context: nobody}, out: ada, err: fault.New(fault.PostCommitSideEffectFailure),
+			want: audit.Entry{Principal: "ada", Session: "laptop", Outcome: fault.PostCommitSideEffectFailure},
 		},
 		"somebody else before": {
 			cmd: inbound.SignIn{Context: known}, out: ada, want: audit.Entry{Principal: "bob", Session: "phone"},
@@ -174,7 +192,7 @@ func TestASignInIsOnRecordForWhoSignedIn(t *testing.T) {
 		if _, err := use.Do(t.Context(), tc.cmd); !errors.Is(err, tc.err) {
 			t.Errorf("%s: %v", name, err)
 		}
-		tc.want.At, tc.want.Command = noon, "SignIn"
+		tc.want.At, tc.want.Command, tc.want.Request = noon, "SignIn", "r1"
 		if d.entry != tc.want {
 			t.Errorf("%s: entry = %+v\nwant    %+v", name, d.entry, tc.want)
 		}
@@ -184,3 +202,56 @@ func TestASignInIsOnRecordForWhoSignedIn(t *testing.T) {
 type recorder func(context.Context, audit.Entry)
 
 func (r recorder) Record(ctx context.Context, e audit.Entry) { r(ctx, e) }
+
+// What somebody does to others and to things stands beside who does it.
+func TestAnAimIsOnRecord(t *testing.T) {
+	ada := session.Caller{PrincipalID: "ada", SessionID: "phone"}
+	from, _ := client.ParseAddress("192.0.2.77")
+	at := inbound.Context{Caller: ada, From: client.Info{Address: from}, Request: "r1"}
+	bob := principal.NewGuest("bob", "Bob", noon)
+	for name, tc := range map[string]struct {
+		run  func(context.Context, outbound.AuditLog) error
+		want audit.Entry
+	}{
+		"an admin, to a user": {
+			done(inbound.GrantAdmin{Context: at, ID: "bob"}, bob),
+			audit.Entry{Command: "GrantAdmin", Principal: "ada", Session: "phone", Target: audit.Target{Principal: "bob"}, Origin: here},
+		},
+		"an admin, to themselves": {
+			done(inbound.GrantAdmin{Context: at, ID: "ada"}, bob),
+			audit.Entry{Command: "GrantAdmin", Principal: "ada", Session: "phone", Origin: here},
+		},
+		"an admin, to a member": {
+			done(inbound.AddMember{Context: at, User: "bob", Group: "staff"}, bob),
+			audit.Entry{Command: "AddMember", Principal: "ada", Session: "phone", Target: audit.Target{Principal: "bob", Thing: "staff"}, Origin: here},
+		},
+		"an operator, by an address": {
+			done(inbound.SetAdmin{User: "bob@example.com", Admin: true}, bob),
+			audit.Entry{Command: "SetAdmin", Target: audit.Target{Principal: "bob"}},
+		},
+		"an operator, to nobody": {
+			done(inbound.SetAdmin{User: "bob@example.com", Admin: true}, (*principal.Principal)(nil)), audit.Entry{Command: "SetAdmin"},
+		},
+		"who has a link": {
+			done(inbound.VerifyEmail{Context: inbound.Context{From: at.From, Request: "r1"}}, bob),
+			audit.Entry{Command: "VerifyEmail", Principal: "bob", Origin: here},
+		},
+	} {
+		d := &diary{}
+		if err := tc.run(t.Context(), d); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if tc.want.At = noon; d.entry != tc.want {
+			t.Errorf("%s: entry = %+v\nwant    %+v", name, d.entry, tc.want)
+		}
+	}
+}
+
+// done carries a command out.
+func done[In decorate.Audited](cmd In, out inbound.Self) func(context.Context, outbound.AuditLog) error {
+	return func(ctx context.Context, log outbound.AuditLog) error {
+		use := decorate.Audit(log, clock, inbound.Func[In, inbound.Self](func(context.Context, In) (inbound.Self, error) { return out, nil }))
+		_, err := use.Do(ctx, cmd)
+		return err
+	}
+}

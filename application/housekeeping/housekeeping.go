@@ -38,6 +38,7 @@ type SweeperDeps struct {
 	Work  outbound.UnitOfWork
 	Every time.Duration // between two rounds
 	Idle  time.Duration // of guests, after which they are deleted
+	Audit time.Duration // after which audit entries are removed; zero: never
 	Now   func() time.Time
 	Log   *slog.Logger
 }
@@ -89,6 +90,12 @@ func (w *Sweeper) guests() chore {
 	}}
 }
 
+func (w *Sweeper) audit() chore {
+	return chore{"audit", func(ctx context.Context, s outbound.Stores, now time.Time, limit int) (int, error) {
+		return s.Trail.Purge(ctx, now.Add(-w.d.Audit), limit)
+	}}
+}
+
 // Run sweeps at once and then again and again until ctx ends. Failures are
 // logged, and what they left is removed in the next round.
 func (w *Sweeper) Run(ctx context.Context) {
@@ -97,6 +104,9 @@ func (w *Sweeper) Run(ctx context.Context) {
 	defer round.Stop()
 	w.sweep(ctx, sessions)
 	all := append(slices.Clone(others), w.guests())
+	if w.d.Audit > 0 {
+		all = append(all, w.audit())
+	}
 	w.sweep(ctx, all...)
 	for {
 		select {

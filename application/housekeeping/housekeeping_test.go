@@ -66,7 +66,7 @@ func (s *store) Single() outbound.Stores {
 	return outbound.Stores{
 		Sessions: sessions{in.Sessions, s}, OneTime: oneTime{in.OneTime, s}, Outbox: outbox{in.Outbox, s},
 		Attempts: attempts{in.Attempts, s}, Cooldowns: cooldowns{in.Cooldowns, s},
-		Devices: devices{in.Devices, s}, Principals: principals{in.Principals, s}, Keys: in.Keys,
+		Devices: devices{in.Devices, s}, Principals: principals{in.Principals, s}, Keys: in.Keys, Trail: trail{in.Trail, s},
 		Setups: setups{in.Setups, s}, MailedCodes: mailedCodes{in.MailedCodes, s},
 	}
 }
@@ -194,6 +194,15 @@ type devices struct {
 	s *store
 }
 
+type trail struct {
+	outbound.Trail
+	s *store
+}
+
+func (t trail) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
+	return t.s.purge("audit", limit, func() (int, error) { return t.Trail.Purge(ctx, before, limit) })
+}
+
 func (t devices) Purge(ctx context.Context, before time.Time, limit int) (int, error) {
 	return t.s.purge("devices", limit, func() (int, error) { return t.Devices.Purge(ctx, before, limit) })
 }
@@ -206,7 +215,7 @@ func sweeping(t *testing.T, prepare func(*testing.T, *store), test func(*testing
 		s, logs := newStore(), &journal{}
 		prepare(t, s)
 		sweeper := app.NewSweeper(app.SweeperDeps{
-			Work: s, Every: time.Minute, Idle: 30 * day, Now: s.now, Log: slog.New(slog.NewTextHandler(logs, nil)),
+			Work: s, Every: time.Minute, Idle: 30 * day, Audit: 365 * day, Now: s.now, Log: slog.New(slog.NewTextHandler(logs, nil)),
 		})
 		ctx, stop := context.WithCancel(t.Context())
 		var run sync.WaitGroup
@@ -218,7 +227,7 @@ func sweeping(t *testing.T, prepare func(*testing.T, *store), test func(*testing
 	})
 }
 
-var round = []string{"one-time", "setups", "mailed codes", "outbox", "attempts", "cooldowns", "devices", "guests"}
+var round = []string{"one-time", "setups", "mailed codes", "outbox", "attempts", "cooldowns", "devices", "guests", "audit"}
 
 func TestItSweepsAtOnceAndThenInRounds(t *testing.T) {
 	sweeping(t, func(*testing.T, *store) {}, func(t *testing.T, s *store, _ *journal) {
@@ -247,7 +256,7 @@ func TestItWorksInBatchesUntilOneIsNotFull(t *testing.T) {
 		s.rows["outbox"] = []int{500, 0}
 	}
 	sweeping(t, prepare, func(t *testing.T, s *store, _ *journal) {
-		sameCalls(t, "calls", s.seen(), []string{"sessions", "sessions", "sessions", "one-time", "setups", "mailed codes", "outbox", "outbox", "attempts", "cooldowns", "devices", "guests"})
+		sameCalls(t, "calls", s.seen(), []string{"sessions", "sessions", "sessions", "one-time", "setups", "mailed codes", "outbox", "outbox", "attempts", "cooldowns", "devices", "guests", "audit"})
 	})
 }
 
@@ -275,7 +284,7 @@ func TestStoppingIsNoFailure(t *testing.T) {
 		s.rows["sessions"] = slices.Repeat([]int{500}, 1000)
 		ctx, stop := context.WithCancel(t.Context())
 		stop()
-		app.NewSweeper(app.SweeperDeps{Work: s, Every: time.Minute, Idle: 30 * 24 * time.Hour, Now: time.Now, Log: slog.New(slog.NewTextHandler(logs, nil))}).Run(ctx)
+		app.NewSweeper(app.SweeperDeps{Work: s, Every: time.Minute, Idle: 30 * 24 * time.Hour, Audit: 0, Now: time.Now, Log: slog.New(slog.NewTextHandler(logs, nil))}).Run(ctx)
 		if calls := s.seen(); len(calls) > 0 || logs.String() != "" {
 			t.Errorf("after the end: %q, logs %s", calls, logs)
 		}
@@ -286,7 +295,7 @@ func TestBeingStoppedMidwayIsNoFailure(t *testing.T) {
 	s, logs := newStore(), &journal{}
 	ctx, stop := context.WithCancel(t.Context())
 	s.onCall = stop // the memory store refuses whoever has gone
-	app.NewSweeper(app.SweeperDeps{Work: s, Every: time.Minute, Idle: 30 * 24 * time.Hour, Now: time.Now, Log: slog.New(slog.NewTextHandler(logs, nil))}).Run(ctx)
+	app.NewSweeper(app.SweeperDeps{Work: s, Every: time.Minute, Idle: 30 * 24 * time.Hour, Audit: 0, Now: time.Now, Log: slog.New(slog.NewTextHandler(logs, nil))}).Run(ctx)
 	if calls := s.seen(); len(calls) != 1 || logs.String() != "" {
 		t.Errorf("calls %q, logs %s", calls, logs)
 	}

@@ -103,7 +103,7 @@ func (r *Refresher) try(ctx context.Context, cmd inbound.Refresh, presented toke
 	case a.Session.RefreshID == presented.ID:
 		return r.rotate(ctx, stores, cmd, a, now)
 	}
-	return inbound.SignedIn{}, r.reused(ctx, cmd, a, now)
+	return inbound.SignedIn{About: a.Session.PrincipalID, SessionID: a.Session.ID}, r.reused(ctx, cmd, a, now)
 }
 
 func goesOn(a outbound.Access, of principal.ID, now time.Time) error {

@@ -16,6 +16,7 @@ import (
 	"gatehouse/domain/principal"
 	"gatehouse/domain/session"
 	"gatehouse/domain/throttle"
+	"gatehouse/ports/inbound"
 	"gatehouse/ports/outbound"
 )
 
@@ -52,6 +53,14 @@ type suspect struct {
 	of      *principal.Principal
 	subject throttle.Subject
 	seen    throttle.State
+}
+
+// refused tells whose account it was about.
+func (s suspect) refused() inbound.SignedIn {
+	if s.of == nil {
+		return inbound.SignedIn{}
+	}
+	return inbound.SignedIn{About: s.of.ID()}
 }
 
 // proof is a password that was right for a principal as it was read.

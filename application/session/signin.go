@@ -57,21 +57,21 @@ func (s *SignerIn) try(ctx context.Context, cmd inbound.SignIn) (inbound.SignedI
 	stores := s.d.Work.Single() // one for all calls: a store knows the keys of what it has read
 	who, err := s.look(ctx, stores, cmd)
 	if err != nil {
-		return inbound.SignedIn{}, err
+		return who.refused(), err
 	}
 	right, err := prove(ctx, s.d.Attempts, cmd.Password, who)
 	if errors.Is(err, fault.InvalidCredentials) {
 		err = s.refused(ctx, stores, cmd, who, err)
 	}
 	if err != nil {
-		return inbound.SignedIn{}, err
+		return who.refused(), err
 	}
 	if err := s.leaked(ctx, cmd, right.of); err != nil {
 		return inbound.SignedIn{}, right.failed(ctx, s.d.Attempts, err)
 	}
 	in, err := s.begin(ctx, stores, cmd, right)
 	if err != nil {
-		return inbound.SignedIn{}, right.failed(ctx, s.d.Attempts, err)
+		return who.refused(), right.failed(ctx, s.d.Attempts, err)
 	}
 	return in, nil
 }

@@ -13,7 +13,7 @@ import (
 	"gatehouse/ports/outbound"
 )
 
-var _ inbound.UseCase[inbound.SignOut, inbound.Done] = (*SignerOut)(nil)
+var _ inbound.UseCase[inbound.SignOut, inbound.SignedOut] = (*SignerOut)(nil)
 
 // SignerOutDeps are what a [SignerOut] works with. All are required.
 type SignerOutDeps struct {
@@ -30,17 +30,17 @@ type SignerOut struct{ d SignerOutDeps }
 func NewSignerOut(d SignerOutDeps) *SignerOut { return &SignerOut{d} }
 
 // Do implements [inbound.UseCase].
-func (s *SignerOut) Do(ctx context.Context, cmd inbound.SignOut) (inbound.Done, error) {
+func (s *SignerOut) Do(ctx context.Context, cmd inbound.SignOut) (inbound.SignedOut, error) {
 	now := s.d.Now()
 	named, ok := s.read(cmd.AccessToken, token.Access, now)
 	if !ok {
 		named, ok = s.read(cmd.RefreshToken, token.Refresh, now)
 	}
 	if !ok {
-		return inbound.Done{}, nil
+		return inbound.SignedOut{}, nil
 	}
 	what := outbound.Revocation{Principal: named.Subject, Session: named.Session}
-	return inbound.Done{}, account.Revoke(ctx, s.d.Revocations, what, func() (bool, error) {
+	return inbound.SignedOut{Of: named.Subject, Session: named.Session}, account.Revoke(ctx, s.d.Revocations, what, func() (bool, error) {
 		return true, s.d.Work.Within(ctx, func(ctx context.Context, st outbound.Stores) error {
 			_, err := end(ctx, st, named.Subject, named.Session, session.SignedOut, now)
 			return err

@@ -47,7 +47,7 @@ func onBoth(b *testing.B, run func(b *testing.B, s *service, uc httpadapter.Deps
 			must(b, err)
 			p, err := newParts(f, s.base, f.work, h)
 			must(b, err)
-			uc, err := s.deps(words, p, around{watch: s.metrics, audit: telemetryadapter.Log{To: quiet, Now: now}})
+			uc, err := s.deps(words, p, s.recorded(s.metrics, telemetryadapter.Log{To: quiet, Now: now}))
 			must(b, err)
 			run(b, s, uc)
 		})

@@ -77,6 +77,8 @@ func newStack(t *testing.T) *stack {
 	})
 	must(t, err)
 	s.units = newCounted(gormadapter.NewStore(f.db, f.vault))
+	f.work = gormadapter.NewStore(f.db, f.vault)
+	f.journal = newJournal(f) // which works in the background
 	f.work = s.units
 	d, err := bind(t.Context(), cfg.config)
 	must(t, err)

@@ -97,6 +97,7 @@ func (s settings) rules() []rule {
 		{"avatars.storage", s.Avatars.Storage == "" || s3adapter.Check(s.Avatars.Storage) == nil, "empty, or s3://bucket/prefix?endpoint=https://host&region=name"},
 		{"avatars.s3_access_key", s.Avatars.Storage == "" || s.Avatars.S3AccessKey != "", "there when avatars.storage is a bucket"},
 		{"avatars.s3_secret_key", s.Avatars.Storage == "" || s.Avatars.S3SecretKey.Reveal() != "", "there when avatars.storage is a bucket"},
+		{"audit.retention", s.Audit.Retention == 0 || s.Audit.Retention >= 24*time.Hour, "0, or at least 1d"},
 		{"keys.transit_token", s.Keys.TransitToken.Reveal() != "" || !strings.HasPrefix(strings.TrimSpace(s.Keys.Master.Reveal()), "transit:"), "there when keys.master is of the transit engine"},
 		{"keys.rotation_interval", s.Keys.RotationInterval == 0 || s.Keys.RotationInterval >= time.Hour, "0, or at least 1h"},
 		{"passkeys.relying_party", mayRely(s.Passkeys.RelyingParty, s.App.BaseURL), "empty, or the host of app.base_url or a domain above it that has one owner"},

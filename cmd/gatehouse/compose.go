@@ -45,6 +45,7 @@ import (
 	appprofile "gatehouse/application/profile"
 	appregistration "gatehouse/application/registration"
 	appsession "gatehouse/application/session"
+	apptrail "gatehouse/application/trail"
 	apptwofactor "gatehouse/application/twofactor"
 	"gatehouse/domain/client"
 	"gatehouse/domain/key"
@@ -63,7 +64,9 @@ import (
 // around is what goes around every use case.
 type around struct {
 	watch outbound.Observer
-	audit outbound.AuditLog
+	audit outbound.AuditLog // of what is done
+	grave outbound.AuditLog // of what changes the rights of others: it is stored before anybody hears of it
+	usual outbound.AuditLog // of what everybody does all the time
 }
 
 func query[In, Out any](a around, uc inbound.UseCase[In, Out]) inbound.UseCase[In, Out] {
@@ -71,7 +74,21 @@ func query[In, Out any](a around, uc inbound.UseCase[In, Out]) inbound.UseCase[I
 }
 
 func command[In appdecorate.Audited, Out any](a around, uc inbound.UseCase[In, Out]) inbound.UseCase[In, Out] {
-	return appdecorate.Observe(a.watch, appdecorate.Audit(a.audit, now, appdecorate.Guard(uc)))
+	return recorded(a, a.audit, uc)
+}
+
+// grave is a command that changes the rights of others.
+func grave[In appdecorate.Audited, Out any](a around, uc inbound.UseCase[In, Out]) inbound.UseCase[In, Out] {
+	return recorded(a, a.grave, uc)
+}
+
+// usual is a command that is an event only when it is refused.
+func usual[In appdecorate.Audited, Out any](a around, uc inbound.UseCase[In, Out]) inbound.UseCase[In, Out] {
+	return recorded(a, a.usual, uc)
+}
+
+func recorded[In appdecorate.Audited, Out any](a around, log outbound.AuditLog, uc inbound.UseCase[In, Out]) inbound.UseCase[In, Out] {
+	return appdecorate.Observe(a.watch, appdecorate.Audit(log, now, appdecorate.Guard(uc)))
 }
 
 // watchers is several observers as one.
@@ -393,7 +410,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 			Work: p.work, Verifier: p.tokens, Revocations: revocations, Now: now,
 		})),
 		CheckRefresh: query(a, appsession.NewRefreshChecker(appsession.RefreshCheckerDeps{Verifier: p.tokens, Now: now})),
-		Refresh: command(a, appsession.NewRefresher(appsession.RefresherDeps{
+		Refresh: usual(a, appsession.NewRefresher(appsession.RefresherDeps{
 			Work: p.work, Verifier: p.tokens, Issuer: p.issuer, Revocations: revocations,
 			Locate: s.atlas.Locate, Alerts: alerts, MailOn: mailOn, NewID: newID, Now: now,
 		})),
@@ -445,21 +462,21 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		ListGroups:           query(a, appgroup.NewLister(groups)),
 		ShowGroup:            query(a, appgroup.NewShower(groups)),
 		UpdateGroup:          command(a, appgroup.NewUpdater(groups)),
-		DeleteGroup:          command(a, appgroup.NewDeleter(appgroup.MemberDeps{Work: s.patient(), Revocations: revocations})), // of any number of members
-		AddMember:            command(a, appgroup.NewMemberAdder(members)),
-		RemoveMember:         command(a, appgroup.NewMemberRemover(members)),
-		RotateKeys:           command(a, appkeys.NewStarter(appkeys.StarterDeps{Work: p.work, Wake: s.worker.Wake, Now: now, NewID: newID})),
+		DeleteGroup:          grave(a, appgroup.NewDeleter(appgroup.MemberDeps{Work: s.patient(), Revocations: revocations})), // of any number of members
+		AddMember:            grave(a, appgroup.NewMemberAdder(members)),
+		RemoveMember:         grave(a, appgroup.NewMemberRemover(members)),
+		RotateKeys:           grave(a, appkeys.NewStarter(appkeys.StarterDeps{Work: p.work, Wake: s.worker.Wake, Now: now, NewID: newID})),
 		RotationStatus: query(a, inbound.UseCase[inbound.RotationStatus, inbound.RotationReport](
 			appkeys.NewReporter(appkeys.ReporterDeps{Work: p.work}))),
 		FindUsers:   query(a, appdirectory.NewFinder(appdirectory.FinderDeps{Work: p.work})),
 		ViewUser:    query(a, appdirectory.NewViewer(appdirectory.ViewerDeps{Work: p.work})),
-		DisableUser: command(a, appadministration.NewDisabler(admins)),
-		EnableUser:  command(a, appadministration.NewEnabler(admins)),
+		DisableUser: grave(a, appadministration.NewDisabler(admins)),
+		EnableUser:  grave(a, appadministration.NewEnabler(admins)),
 		ExportSelf:  command(a, appprofile.NewExporter(appprofile.ExporterDeps{Work: p.work, Now: now})),
 		DeleteSelf:  command(a, apperasure.NewSelfDeleter(s.erasing(p.work))),
-		DeleteUser:  command(a, apperasure.NewAccountDeleter(s.erasing(p.work))),
-		GrantAdmin:  command(a, appadministration.NewGranter(admins)),
-		RevokeAdmin: command(a, appadministration.NewRevoker(admins)),
+		DeleteUser:  grave(a, apperasure.NewAccountDeleter(s.erasing(p.work))),
+		GrantAdmin:  grave(a, appadministration.NewGranter(admins)),
+		RevokeAdmin: grave(a, appadministration.NewRevoker(admins)),
 		SetAvatar: command(a, appavatar.NewSetter(appavatar.SetterDeps{
 			Work: p.work, Storage: s.pictures.storage, Painter: s.pictures.painter, Now: now, NewID: newID, NewKey: newKey, Wake: s.pictures.cleaner.Wake,
 		})),
@@ -473,6 +490,9 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 			Work: p.work, Issuer: p.issuer, Locate: s.atlas.Locate, NewID: newID, Now: now,
 		})),
 
+		ReadAudit: query(a, apptrail.NewReader(apptrail.ReaderDeps{Work: p.work})),
+
+		Refused: a.audit,
 		Buckets: s.shared.buckets, Words: words, Traffic: s.metrics,
 		NewID: newID, Now: now, Log: s.log, Stopping: &s.flights.stopping, Unfit: s.currentKeys,
 

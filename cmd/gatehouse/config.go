@@ -37,6 +37,7 @@ type config struct {
 	Alerts    alertsConfig    `koanf:"alerts"`
 	Directory directoryConfig `koanf:"directory"`
 	Guests    guestsConfig    `koanf:"guests"`
+	Audit     auditConfig     `koanf:"audit"`
 	Avatars   avatarsConfig   `koanf:"avatars"`
 	Keys      keysConfig      `koanf:"keys"`
 	Locales   localesConfig   `koanf:"locales"`
@@ -164,6 +165,10 @@ type directoryConfig struct {
 type guestsConfig struct {
 	IdleTTL      time.Duration `koanf:"idle_ttl"`
 	StepUpWindow time.Duration `koanf:"step_up_window"`
+}
+
+type auditConfig struct {
+	Retention time.Duration `koanf:"retention"`
 }
 
 type avatarsConfig struct {

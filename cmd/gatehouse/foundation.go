@@ -22,6 +22,7 @@ import (
 	transitadapter "gatehouse/adapters/transit"
 	vaultadapter "gatehouse/adapters/vault"
 	appkeys "gatehouse/application/keys"
+	apptrail "gatehouse/application/trail"
 	"gatehouse/domain/factor"
 	"gatehouse/domain/key"
 	"gatehouse/domain/recovery"
@@ -60,15 +61,16 @@ func newRecoveryCodes(n int) []recovery.Code {
 
 // foundation is what serving and operating both stand on.
 type foundation struct {
-	cfg    settings
-	log    *slog.Logger
-	db     *gormadapter.DB
-	vault  *vaultadapter.Vault
-	work   outbound.UnitOfWork
-	keeper *appkeys.Keeper
-	ring   *appkeys.Ring
-	shared shared
-	fresh  bool // there were no keys, so nothing was there before
+	cfg     settings
+	log     *slog.Logger
+	db      *gormadapter.DB
+	vault   *vaultadapter.Vault
+	work    outbound.UnitOfWork
+	keeper  *appkeys.Keeper
+	ring    *appkeys.Ring
+	shared  shared
+	journal *apptrail.Journal
+	fresh   bool // there were no keys, so nothing was there before
 }
 
 // lay opens the data folder, the database and the keys, in this order.
@@ -85,6 +87,7 @@ func lay(ctx context.Context, cfg settings, log *slog.Logger) (*foundation, erro
 		return nil, errors.Join(err, db.Close())
 	}
 	f.work = gormadapter.NewStore(db, f.vault)
+	f.journal = newJournal(f)
 	if f.shared, err = newShared(f); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -107,8 +110,28 @@ func (f *foundation) patient() outbound.UnitOfWork {
 	return gormadapter.NewStore(f.db, f.vault).Patient()
 }
 
-// Close closes the cache and the database.
+const (
+	// auditRoom is how many audit entries may wait: some hundred bytes each.
+	auditRoom = 10_000
+
+	// auditGather is how long the first of them waits for others, so that many
+	// share a transaction.
+	auditGather = 200 * time.Millisecond
+)
+
+func newJournal(f *foundation) *apptrail.Journal {
+	return apptrail.NewJournal(apptrail.JournalDeps{
+		Work: f.work, NewID: newID, Now: now, Log: f.log, Room: auditRoom, Gather: auditGather,
+	})
+}
+
+// Close stores what is still to be recorded, and closes the cache and the
+// database. What cannot be stored is in the log, and no failure.
 func (f *foundation) Close() error {
+	const patience = 3 * time.Second
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	f.journal.Close(ctx)
 	f.shared.close()
 	return f.db.Close()
 }

@@ -55,6 +55,7 @@ type cli struct {
 	Sessions    sessionsCmd    `cmd:"" help:"End sessions."`
 	Passwords   passwordsCmd   `cmd:"" help:"Prepare what passwords are checked against."`
 	Keys        keysCmd        `cmd:"" help:"Show, exchange and forget the keys of the service."`
+	Audit       auditCmd       `cmd:"" help:"Check the record of what was asked."`
 	Mail        mailCmd        `cmd:"" help:"See mails as people will, and check that they will arrive."`
 	Settings    configCmd      `cmd:"" name:"config" help:"Check or show the configuration."`
 	Openapi     openapiCmd     `cmd:"" help:"Print the OpenAPI document of the API."`

@@ -19,6 +19,7 @@ import (
 	appaccount "gatehouse/application/account"
 	appadministration "gatehouse/application/administration"
 	appoperations "gatehouse/application/operations"
+	apptrail "gatehouse/application/trail"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
@@ -223,10 +224,11 @@ func inWords(err error) error {
 }
 
 // around is what goes around use cases while nothing is served: they are
-// recorded as those of the API are.
+// recorded as those of the API are, and none is answered before.
 func (f *foundation) around() around {
 	lines := telemetryadapter.Log{To: f.log, Now: now}
-	return around{watch: lines, audit: lines}
+	all := apptrail.Logs(lines, f.journal.AtOnce())
+	return around{watch: lines, audit: all, grave: all, usual: all}
 }
 
 func (f *foundation) userCreator(hasher outbound.Hasher, leaks appaccount.Leaks) *appoperations.UserCreator {

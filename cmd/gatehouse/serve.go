@@ -20,6 +20,7 @@ import (
 	apphousekeeping "gatehouse/application/housekeeping"
 	appkeys "gatehouse/application/keys"
 	appoutbox "gatehouse/application/outbox"
+	apptrail "gatehouse/application/trail"
 	"gatehouse/domain/password"
 	"gatehouse/ports/inbound"
 	"gatehouse/ports/outbound"
@@ -130,8 +131,9 @@ func (s *service) assemble(ctx context.Context, words httpadapter.Words, hasher 
 	watchOutbox(s.metrics, s.work)
 	watchDatabase(s.metrics, s.db)
 	watchCache(s.metrics, s.shared.cache)
+	watchAudit(s.metrics, s.journal)
 	s.hasher = h
-	s.sweeper = apphousekeeping.NewSweeper(apphousekeeping.SweeperDeps{Work: s.work, Every: 10 * time.Minute, Idle: s.cfg.Guests.IdleTTL, Now: now, Log: s.log})
+	s.sweeper = apphousekeeping.NewSweeper(apphousekeeping.SweeperDeps{Work: s.work, Every: 10 * time.Minute, Idle: s.cfg.Guests.IdleTTL, Audit: s.cfg.Audit.Retention, Now: now, Log: s.log})
 	s.worker = newWorker(s.foundation)
 	watchKeys(s.metrics, s.ring)
 	work := s.work
@@ -154,7 +156,7 @@ func (s *service) assemble(ctx context.Context, words httpadapter.Words, hasher 
 	if s.tracer != nil {
 		watch = append(watch, s.tracer)
 	}
-	deps, err := s.deps(words, parts, around{watch: watch, audit: lines})
+	deps, err := s.deps(words, parts, s.recorded(watch, lines))
 	if err != nil {
 		return err
 	}
@@ -174,6 +176,14 @@ func (s *service) assemble(ctx context.Context, words httpadapter.Words, hasher 
 		Helps: s.shared.checks(),
 	})
 	return err
+}
+
+// recorded is what goes around use cases while others wait for answers.
+func (s *service) recorded(watch outbound.Observer, lines outbound.AuditLog) around {
+	return around{
+		watch: watch, audit: apptrail.Logs(lines, s.journal), grave: apptrail.Logs(lines, s.journal.AtOnce()),
+		usual: apptrail.Logs(lines, apptrail.Refusals(s.journal)),
+	}
 }
 
 // bootstrap makes sure that there is the admin the configuration asks for.
@@ -222,6 +232,12 @@ const staleAfter = 5 * time.Second
 
 // currentKeys refuses keys of which is not known whether they are the stored ones.
 func (s *service) currentKeys(ctx context.Context) error { return s.ring.Fresh(ctx, staleAfter) }
+
+func watchAudit(m *prometheusadapter.Metrics, j *apptrail.Journal) {
+	m.Gauge("gatehouse_audit_waiting", "Audit entries that wait to be stored.", func() float64 { return float64(j.Stats().Waiting) })
+	m.Counter("gatehouse_audit_stored_total", "Audit entries that were stored.", func() float64 { return float64(j.Stats().Stored) })
+	m.Counter("gatehouse_audit_dropped_total", "Audit entries that found no room and are in the log alone.", func() float64 { return float64(j.Stats().Dropped) })
+}
 
 func watchHashes(m *prometheusadapter.Metrics, h *argon2adapter.Hasher) {
 	m.Gauge("gatehouse_hash_slots_in_use", "Passwords being hashed.", func() float64 { return float64(h.Stats().InUse) })
@@ -311,6 +327,7 @@ func (s *service) loops(ctx context.Context) *loops {
 	l.ends.Go(func() { s.supervise(ctx, "housekeeping", s.sweeper.Run) })
 	l.ends.Go(func() { s.supervise(ctx, "avatars", s.pictures.cleaner.Run) })
 	l.ends.Go(func() { s.supervise(ctx, "ring", s.ring.Run) })
+	l.ends.Go(func() { s.supervise(ctx, "audit", s.journal.Run) })
 	l.ends.Go(func() { s.supervise(ctx, "keys", s.worker.Run) })
 	l.ends.Go(func() { s.supervise(ctx, "memory", func(ctx context.Context) { giveMemoryBack(ctx, s.hasher) }) })
 	for name, loop := range s.shared.loops {

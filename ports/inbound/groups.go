@@ -1,6 +1,7 @@
 package inbound
 
 import (
+	"gatehouse/domain/audit"
 	"gatehouse/domain/group"
 	"gatehouse/domain/page"
 	"gatehouse/domain/principal"
@@ -18,6 +19,9 @@ type CreateGroup struct {
 	Key   string
 	Texts group.Texts
 }
+
+// Aim says which group it is, for the record.
+func (c CreateGroup) Aim() audit.Target { return audit.Target{Thing: c.Key} }
 
 // ListGroups asks for a page of the groups (contract R2).
 type ListGroups struct {
@@ -46,6 +50,9 @@ type UpdateGroup struct {
 	Texts   group.Texts
 }
 
+// Aim says which group it is, for the record.
+func (c UpdateGroup) Aim() audit.Target { return audit.Target{Thing: c.Key} }
+
 // DeleteGroup asks that a group is there no longer, and nobody in it (contract
 // R5). The access tokens of who was in it go stale. It is refused with
 // DATABASE_ENTITY_NOT_FOUND, MEMBER_UPDATE_FAILURE or
@@ -54,6 +61,9 @@ type DeleteGroup struct {
 	Context
 	Key string
 }
+
+// Aim says which group it is, for the record.
+func (c DeleteGroup) Aim() audit.Target { return audit.Target{Thing: c.Key} }
 
 // AddMember asks that a user is in a group (contract R6). If they were not,
 // their access tokens go stale. It is refused with GROUP_NOT_FOUND,
@@ -64,6 +74,9 @@ type AddMember struct {
 	User  principal.ID
 }
 
+// Aim says who and which group it is, for the record.
+func (c AddMember) Aim() audit.Target { return audit.Target{Principal: c.User, Thing: c.Group} }
+
 // RemoveMember asks that a user is not in a group (contract R7), with the effect
 // and the refusals of [AddMember].
 type RemoveMember struct {
@@ -71,6 +84,9 @@ type RemoveMember struct {
 	Group string
 	User  principal.ID
 }
+
+// Aim says who and which group it is, for the record.
+func (c RemoveMember) Aim() audit.Target { return audit.Target{Principal: c.User, Thing: c.Group} }
 
 // Member is an answer that shows a user to an admin.
 type Member = *principal.Principal

@@ -5,6 +5,7 @@ package inbound
 import (
 	"context"
 
+	"gatehouse/domain/audit"
 	"gatehouse/domain/client"
 	"gatehouse/domain/session"
 )
@@ -34,7 +35,14 @@ type Context struct {
 	Caller session.Caller // nobody where none is needed
 	From   client.Info
 	Locale string // canonical tag of the request, for the mails it causes
+
+	Request string // id
 }
 
 // By says who asks, for the record.
 func (c Context) By() session.Caller { return c.Caller }
+
+// Via says where a command came from, for the record.
+func (c Context) Via() audit.Origin {
+	return audit.Origin{Network: c.From.Address.Network(), Request: c.Request}
+}

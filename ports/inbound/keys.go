@@ -1,6 +1,9 @@
 package inbound
 
-import "gatehouse/domain/key"
+import (
+	"gatehouse/domain/audit"
+	"gatehouse/domain/key"
+)
 
 // RotateKeys asks for new keys of every purpose (contract K1). They are made in
 // the background; tokens signed before stay good until their end, and look-ups
@@ -22,3 +25,6 @@ type KillKey struct {
 	Operator
 	ID string
 }
+
+// Aim says which key it is, for the record.
+func (c KillKey) Aim() audit.Target { return audit.Target{Thing: c.ID} }

@@ -1,6 +1,7 @@
 package inbound
 
 import (
+	"gatehouse/domain/audit"
 	"gatehouse/domain/key"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
@@ -13,6 +14,9 @@ type Operator struct{}
 
 // By says that no caller asks, for the record.
 func (Operator) By() session.Caller { return session.Caller{} }
+
+// Via says that no request asks, for the record.
+func (Operator) Via() audit.Origin { return audit.Origin{} }
 
 // CreateUser asks for a user with a verified address. It is refused with
 // INVALID_REQUEST, as [Register] is, or EMAIL_TAKEN.

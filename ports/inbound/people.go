@@ -48,6 +48,9 @@ type DisableAccount struct {
 	ID principal.ID
 }
 
+// Aim says whose account it is, for the record.
+func (c DisableAccount) Aim() audit.Target { return audit.Target{Principal: c.ID} }
+
 // EnableAccount asks to open an account again, as an admin (contract U5). What
 // was revoked stays so. It is refused with ROLE_REQUIRED, STEP_UP_TOKEN_… or
 // USER_NOT_FOUND.
@@ -55,6 +58,9 @@ type EnableAccount struct {
 	Context
 	ID principal.ID
 }
+
+// Aim says whose account it is, for the record.
+func (c EnableAccount) Aim() audit.Target { return audit.Target{Principal: c.ID} }
 
 // GrantAdmin asks to make a user an admin, as an admin (contract D1). Their
 // access tokens go stale. It is refused with ROLE_REQUIRED, STEP_UP_TOKEN_…,
@@ -65,6 +71,9 @@ type GrantAdmin struct {
 	ID principal.ID
 }
 
+// Aim says whose account it is, for the record.
+func (c GrantAdmin) Aim() audit.Target { return audit.Target{Principal: c.ID} }
+
 // RevokeAdmin asks to take the role ADMIN from a user, perhaps oneself, as an
 // admin (contract D2). Their access tokens go stale. It is refused with
 // ROLE_REQUIRED, STEP_UP_TOKEN_…, USER_NOT_FOUND, AT_LEAST_ONE_ADMIN_REQUIRED or
@@ -73,6 +82,9 @@ type RevokeAdmin struct {
 	Context
 	ID principal.ID
 }
+
+// Aim says whose account it is, for the record.
+func (c RevokeAdmin) Aim() audit.Target { return audit.Target{Principal: c.ID} }
 
 // ExportSelf asks for everything that is stored about the caller, user or guest,
 // as of one moment (contract X1). It is refused with STEP_UP_TOKEN_… or
@@ -106,6 +118,9 @@ type DeleteAccount struct {
 	Context
 	ID principal.ID
 }
+
+// Aim says whose account it is, for the record.
+func (c DeleteAccount) Aim() audit.Target { return audit.Target{Principal: c.ID} }
 
 // ReconcileErasures asks that the database and the ledger beside it know of the
 // same erasures: whom the ledger says to be deleted, and an older database

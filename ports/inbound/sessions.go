@@ -3,6 +3,7 @@ package inbound
 import (
 	"time"
 
+	"gatehouse/domain/audit"
 	"gatehouse/domain/client"
 	"gatehouse/domain/factor"
 	"gatehouse/domain/password"
@@ -35,6 +36,11 @@ type SignedIn struct {
 	Tokens    session.Pair
 	Location  *client.Location
 	Challenge *Challenge
+
+	// About is whose account a refusal is about, for the record alone: "" when
+	// nobody is known, or nothing was refused. SessionID is then "", but for a
+	// session that ended because of it.
+	About principal.ID
 }
 
 // Whom says whose session or challenge it is, "" when it is nobody's, and which
@@ -44,7 +50,7 @@ func (s SignedIn) Whom() (principal.ID, session.ID) {
 	case s.Challenge != nil:
 		return s.Challenge.Of, ""
 	case s.Principal == nil:
-		return "", ""
+		return s.About, s.SessionID
 	}
 	return s.Principal.ID(), s.SessionID
 }
@@ -65,6 +71,15 @@ type SignOut struct {
 	Context
 	AccessToken, RefreshToken secret.Text
 }
+
+// SignedOut is the answer to [SignOut], also when that fails.
+type SignedOut struct {
+	Of      principal.ID // "" when nothing was to be ended
+	Session session.ID
+}
+
+// Whom says whose session it was.
+func (s SignedOut) Whom() (principal.ID, session.ID) { return s.Of, s.Session }
 
 // Refresh asks for the next pair of tokens (contract A4, §5.5). A token that
 // was rotated within the grace window gets the identical pair again and
@@ -161,6 +176,9 @@ type EndSession struct {
 	Context
 	SessionID session.ID
 }
+
+// Aim says which session it is, for the record.
+func (c EndSession) Aim() audit.Target { return audit.Target{Thing: string(c.SessionID)} }
 
 // EndAllSessions asks to end all sessions of the caller, the calling one
 // included (contract S4). It is refused with PRINCIPAL_NOT_FOUND or

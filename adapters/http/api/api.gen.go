@@ -320,6 +320,39 @@ type AddPasskeyRequest struct {
 // AnyRole `USER`, `ADMIN` or `GUEST`, in any case, or several with commas
 type AnyRole = string
 
+// AuditEntry What was asked, and how it ended
+//
+// Example: {"at":"2026-07-27T10:15:30.123456Z","command":"GrantAdmin","id":"0198c0de-7a11-7b2c-9d3e-4f5061728399","network":"203.0.113.0/24","object":null,"outcome":"DONE","position":4711,"principalId":"0198c0de-7a11-7b2c-9d3e-4f5061728394","requestId":"0198c0de-7a11-7b2c-9d3e-4f5061728397","sessionId":"0198c0de-7a11-7b2c-9d3e-4f5061728395","targetId":"0198c0de-7a11-7b2c-9d3e-4f5061728396"}
+type AuditEntry struct {
+	At Instant `json:"at"`
+
+	// Command What was asked; the `operationId` where it was refused for want of a role or a step-up
+	Command string `json:"command"`
+	Id      string `json:"id"`
+
+	// Network Where it came from, an IPv4 /24 or IPv6 /64; null at the command line, and once the account it belongs to is deleted
+	Network *string `json:"network"`
+
+	// Object What it was done to: the key of a group, the id of a session or of a key
+	Object *string `json:"object"`
+
+	// Outcome `DONE`, or the code it was refused with
+	Outcome string `json:"outcome"`
+
+	// Position Of the entry in the chain
+	Position int `json:"position"`
+
+	// PrincipalId Who asked, else who was recognised by it; null for nobody, and at the command line
+	PrincipalId *string `json:"principalId"`
+
+	// RequestId Null at the command line
+	RequestId *string `json:"requestId"`
+	SessionId *string `json:"sessionId"`
+
+	// TargetId Whom it was done to, if that is another one: of a sign-in that was refused, the owner of the account
+	TargetId *string `json:"targetId"`
+}
+
 // Avatar Example: {"createdAt":"2026-07-01T08:00:00.5Z","id":"0198c0de-7a11-7b2c-9d3e-4f5061728394","key":"4fq2m6c3kz7lw5xr8t9vbn2dpa","renditions":{"large":{"contentType":"image/jpeg","height":960,"key":"4fq2m6c3kz7lw5xr8t9vbn2dpa-large.jpg","size":102400,"url":"https://auth.example.com/api/files/4fq2m6c3kz7lw5xr8t9vbn2dpa-large.jpg","width":960},"medium":{"contentType":"image/jpeg","height":512,"key":"4fq2m6c3kz7lw5xr8t9vbn2dpa-medium.jpg","size":38120,"url":"https://auth.example.com/api/files/4fq2m6c3kz7lw5xr8t9vbn2dpa-medium.jpg","width":512},"small":{"contentType":"image/jpeg","height":128,"key":"4fq2m6c3kz7lw5xr8t9vbn2dpa-small.jpg","size":4821,"url":"https://auth.example.com/api/files/4fq2m6c3kz7lw5xr8t9vbn2dpa-small.jpg","width":128}},"updatedAt":"2026-07-27T10:15:30.123456Z"}
 type Avatar struct {
 	CreatedAt Instant `json:"createdAt"`
@@ -568,6 +601,12 @@ type PageInfo struct {
 	Size          int `json:"size"`
 	TotalElements int `json:"totalElements"`
 	TotalPages    int `json:"totalPages"`
+}
+
+// PageOfAuditEntry Example: {"content":[{"at":"2026-07-27T10:15:30.123456Z","command":"GrantAdmin","id":"0198c0de-7a11-7b2c-9d3e-4f5061728399","network":"203.0.113.0/24","object":null,"outcome":"DONE","position":4711,"principalId":"0198c0de-7a11-7b2c-9d3e-4f5061728394","requestId":"0198c0de-7a11-7b2c-9d3e-4f5061728397","sessionId":"0198c0de-7a11-7b2c-9d3e-4f5061728395","targetId":"0198c0de-7a11-7b2c-9d3e-4f5061728396"}],"page":{"number":0,"size":20,"totalElements":1,"totalPages":1}}
+type PageOfAuditEntry struct {
+	Content List[AuditEntry] `json:"content"`
+	Page    PageInfo         `json:"page"`
 }
 
 // PageOfGroupResponse Example: {"content":[{"description":"People who work here","key":"staff","locale":"en","name":"Staff"}],"page":{"number":0,"size":20,"totalElements":1,"totalPages":1}}
@@ -1203,6 +1242,33 @@ type UpdatePrincipalRequest struct {
 	Name *string `json:"name,omitempty"`
 }
 
+// ListAuditEntriesParams defines parameters for ListAuditEntries.
+type ListAuditEntriesParams struct {
+	// Page Number of the page, from 0 on
+	Page Count `form:"page,omitempty" json:"page,omitempty"`
+
+	// Size How many a page holds. More than 2000 are 2000
+	Size Count `form:"size,omitempty" json:"size,omitempty"`
+
+	// Sort When it was, newest first if absent; what was at one time is in the order of its record
+	Sort []string `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Principal Who asked, or whom it was done to
+	Principal *string `form:"principal,omitempty" json:"principal,omitempty"`
+
+	// Command The whole name of what was asked, as entries have it
+	Command *string `form:"command,omitempty" json:"command,omitempty"`
+
+	// Outcome `DONE`, or the code it was refused with
+	Outcome *string `form:"outcome,omitempty" json:"outcome,omitempty"`
+
+	// From At that instant or later
+	From *string `form:"from,omitempty" json:"from,omitempty"`
+
+	// To At that instant or earlier
+	To *string `form:"to,omitempty" json:"to,omitempty"`
+}
+
 // DisableEmailParams defines parameters for DisableEmail.
 type DisableEmailParams struct {
 	// Locale Language of messages and mails. Absent, the best match of `Accept-Language` counts
@@ -1530,6 +1596,9 @@ type ServerInterface interface {
 	// GrantAdmin Grant admin
 	// (POST /api/admins/{userId})
 	GrantAdmin(ctx echo.Context, userId string) error
+	// ListAuditEntries List audit entries
+	// (GET /api/audit)
+	ListAuditEntries(ctx echo.Context, params ListAuditEntriesParams) error
 	// DisableEmail Disable e-mail 2FA
 	// (DELETE /api/auth/2fa/email)
 	DisableEmail(ctx echo.Context, params DisableEmailParams) error
@@ -1779,6 +1848,73 @@ func (w *ServerInterfaceWrapper) GrantAdmin(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GrantAdmin(ctx, userId)
+	return err
+}
+
+// ListAuditEntries converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAuditEntries(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditEntriesParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", ctx.QueryParams(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter size: %s", err))
+	}
+
+	// ------------- Optional query parameter "sort" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "sort", ctx.QueryParams(), &params.Sort, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sort: %s", err))
+	}
+
+	// ------------- Optional query parameter "principal" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "principal", ctx.QueryParams(), &params.Principal, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter principal: %s", err))
+	}
+
+	// ------------- Optional query parameter "command" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "command", ctx.QueryParams(), &params.Command, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter command: %s", err))
+	}
+
+	// ------------- Optional query parameter "outcome" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "outcome", ctx.QueryParams(), &params.Outcome, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter outcome: %s", err))
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAuditEntries(ctx, params)
 	return err
 }
 
@@ -2931,6 +3067,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/.well-known/jwks.json", wrapper.GetKeys, options.OperationMiddlewares["getKeys"]...)
 	router.DELETE(options.BaseURL+"/api/admins/:userId", wrapper.RevokeAdmin, options.OperationMiddlewares["revokeAdmin"]...)
 	router.POST(options.BaseURL+"/api/admins/:userId", wrapper.GrantAdmin, options.OperationMiddlewares["grantAdmin"]...)
+	router.GET(options.BaseURL+"/api/audit", wrapper.ListAuditEntries, options.OperationMiddlewares["listAuditEntries"]...)
 	router.DELETE(options.BaseURL+"/api/auth/2fa/email", wrapper.DisableEmail, options.OperationMiddlewares["disableEmail"]...)
 	router.GET(options.BaseURL+"/api/auth/2fa/email/cooldown", wrapper.EmailCodeCooldown, options.OperationMiddlewares["emailCodeCooldown"]...)
 	router.POST(options.BaseURL+"/api/auth/2fa/email/enable", wrapper.EnableEmail, options.OperationMiddlewares["enableEmail"]...)
@@ -3056,6 +3193,28 @@ type GrantAdminResponseObject interface {
 type GrantAdmin200JSONResponse PrincipalResponse
 
 func (response GrantAdmin200JSONResponse) VisitGrantAdminResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEntriesRequestObject struct {
+	Params ListAuditEntriesParams
+}
+
+type ListAuditEntriesResponseObject interface {
+	VisitListAuditEntriesResponse(w http.ResponseWriter) error
+}
+
+type ListAuditEntries200JSONResponse PageOfAuditEntry
+
+func (response ListAuditEntries200JSONResponse) VisitListAuditEntriesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4594,6 +4753,9 @@ type StrictServerInterface interface {
 	// GrantAdmin Grant admin
 	// (POST /api/admins/{userId})
 	GrantAdmin(ctx context.Context, request GrantAdminRequestObject) (GrantAdminResponseObject, error)
+	// ListAuditEntries List audit entries
+	// (GET /api/audit)
+	ListAuditEntries(ctx context.Context, request ListAuditEntriesRequestObject) (ListAuditEntriesResponseObject, error)
 	// DisableEmail Disable e-mail 2FA
 	// (DELETE /api/auth/2fa/email)
 	DisableEmail(ctx context.Context, request DisableEmailRequestObject) (DisableEmailResponseObject, error)
@@ -4879,6 +5041,31 @@ func (sh *strictHandler) GrantAdmin(ctx echo.Context, userId string) error {
 		return err
 	} else if validResponse, ok := response.(GrantAdminResponseObject); ok {
 		return validResponse.VisitGrantAdminResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListAuditEntries operation middleware
+func (sh *strictHandler) ListAuditEntries(ctx echo.Context, params ListAuditEntriesParams) error {
+	var request ListAuditEntriesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAuditEntries(ctx.Request().Context(), request.(ListAuditEntriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAuditEntries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAuditEntriesResponseObject); ok {
+		return validResponse.VisitListAuditEntriesResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

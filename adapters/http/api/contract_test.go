@@ -503,6 +503,8 @@ var answers = []any{
 	api.LoginResponse{},
 	api.MailSent{},
 	api.PageInfo{},
+	api.AuditEntry{},
+	api.PageOfAuditEntry{},
 	api.PageOfGroupResponse{},
 	api.PersonalData{},
 	api.PersonalDevice{},
