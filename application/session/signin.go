@@ -119,7 +119,7 @@ func (s *SignerIn) leaked(ctx context.Context, cmd inbound.SignIn, of *principal
 	case s.d.OnLeak.Refuse:
 		return fault.Invalid("password", fault.RuleBreached)
 	}
-	s.d.OnLeak.Audit.Record(ctx, audit.Entry{At: s.d.Now(), Command: usedLeaked, Principal: of.ID(), Session: "", Outcome: ""})
+	s.d.OnLeak.Audit.Record(ctx, audit.Entry{At: s.d.Now(), Command: usedLeaked, Principal: of.ID(), Origin: cmd.Via()})
 	return nil
 }
 

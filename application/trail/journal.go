@@ -140,15 +140,13 @@ func (j *Journal) Run(ctx context.Context) {
 			return
 		case <-j.wake:
 		}
-		pause := j.d.Gather
-		for err := error(nil); ; {
+		for pause := j.d.Gather; ; pause = retryIn {
 			if !rest(ctx, pause) {
 				return
 			}
-			if err = j.Flush(ctx); err == nil {
+			if j.Flush(ctx) == nil {
 				break
 			}
-			pause = retryIn
 		}
 	}
 }

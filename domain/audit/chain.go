@@ -45,8 +45,8 @@ type Link struct {
 // chain. No two links have the same.
 func (l Link) Text(before Hash) []byte {
 	b := append([]byte("gatehouse/audit/v1"), before[:]...)
-	b = binary.BigEndian.AppendUint64(b, uint64(l.Position))       //nolint:gosec // the same bits
-	b = binary.BigEndian.AppendUint64(b, uint64(l.At.UnixMicro())) //nolint:gosec // the same bits
+	b = binary.BigEndian.AppendUint64(b, uint64(l.Position)) //nolint:gosec // the same bits
+	b = binary.BigEndian.AppendUint64(b, uint64(l.At.UnixMicro()))
 	for _, s := range []string{
 		l.ID, l.Command, string(l.Principal), string(l.Session), string(l.Target.Principal), l.Target.Thing, string(l.Outcome), l.Request,
 	} {
