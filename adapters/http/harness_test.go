@@ -356,14 +356,11 @@ func (w *world) compose(s setup) adapter.Deps {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	fobs := apppasskey.ChangeDeps{
-		Work: work, Authenticators: party, Revocations: revocations, AlertAdded: s.mailOn, AlertRemoved: s.mailOn,
-		Mandatory: s.mandatory, Now: now, NewID: newID,
-	}
 	factors := twofactor.Deps{
 		Work: work, Revocations: revocations, Now: now, NewID: newID,
 		Alerts: twofactor.Alerts{Added: s.mailOn, Removed: s.mailOn, Codes: s.mailOn},
 	}
+	fobs := apppasskey.ChangeDeps{Factors: factors, Authenticators: party, Required: s.mandatory}
 	leaving := twofactor.DisablerDeps{Deps: factors, Required: s.mandatory}
 	ender := appsession.EnderDeps{Work: work, Revocations: revocations, Now: now}
 	entrance := appsession.NewEntrance(appsession.EntranceDeps{

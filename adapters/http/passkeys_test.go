@@ -804,3 +804,17 @@ func TestNothingOfACeremonyIsReadableInTheLog(t *testing.T) {
 		t.Errorf("the log quotes what was sent:\n%s", log)
 	}
 }
+
+// Whatever ended the session did so to keep its holder from more.
+func TestASessionThatEndedMeanwhileChangesNoPasskey(t *testing.T) {
+	for _, id := range []string{"Y2", "Y5"} {
+		w := newWorld(t)
+		r := passkeySubjects()[id].fine(w)
+		before := len(w.fobs())
+		w.faults.planAfter("sessions.access", 1, outbound.ErrNotFound)
+		w.want(401, "ACCESS_TOKEN_EXPIRED", r)
+		if after := len(w.fobs()); after != before {
+			t.Errorf("%s: %d passkeys, then %d", id, before, after)
+		}
+	}
+}

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"gatehouse/application/account"
+	"gatehouse/application/twofactor"
 	"gatehouse/domain/factor"
 	"gatehouse/domain/fault"
-	"gatehouse/domain/notice"
 	"gatehouse/domain/passkey"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/secret"
@@ -72,16 +72,11 @@ func withRoom(ctx context.Context, s outbound.Stores, of principal.ID) (inbound.
 	return theirs, err
 }
 
-// ChangeDeps are what changes of passkeys work with. All are required.
+// ChangeDeps are what an [Adder] and a [Deleter] work with. All are required.
 type ChangeDeps struct {
-	Work           outbound.UnitOfWork
+	Factors        twofactor.Deps
 	Authenticators outbound.Authenticators
-	Revocations    outbound.Revocations
-	AlertAdded     bool // mail is on and tells of added factors
-	AlertRemoved   bool // and of removed ones
-	Mandatory      bool // the last second factor cannot be switched off
-	Now            func() time.Time
-	NewID          func() string // UUIDv7
+	Required       bool // an account that has a second factor keeps one
 }
 
 // Adder answers [inbound.AddPasskey].
@@ -107,12 +102,11 @@ func (a *Adder) Do(ctx context.Context, cmd inbound.AddPasskey) (passkey.Passkey
 	if err != nil {
 		return passkey.Passkey{}, invalid(err)
 	}
-	now := a.d.Now()
+	now := a.d.Factors.Now()
 	added := passkey.Passkey{
-		Key: key, ID: passkey.ID(a.d.NewID()), Principal: cmd.Caller.PrincipalID, Name: name, CreatedAt: now,
+		Key: key, ID: passkey.ID(a.d.Factors.NewID()), Principal: cmd.Caller.PrincipalID, Name: name, CreatedAt: now,
 	}
-	mail := told{notice.TwoFactorAdded, a.d.AlertAdded}
-	err = a.d.change(ctx, cmd.Context, mail, now, func(ctx context.Context, s outbound.Stores, p *principal.Principal) error {
+	err = a.d.Factors.Add(ctx, factor.Passkey, cmd.Context, func(ctx context.Context, s outbound.Stores, p *principal.Principal) error {
 		if err := registration(cmd.Caller).end(ctx, s, claim.Challenge, now); err != nil {
 			return err
 		}

@@ -4,17 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"gatehouse/application/account"
-	"gatehouse/application/letter"
 	"gatehouse/domain/factor"
 	"gatehouse/domain/fault"
-	"gatehouse/domain/notice"
-	"gatehouse/domain/onetime"
 	"gatehouse/domain/passkey"
 	"gatehouse/domain/principal"
-	"gatehouse/domain/session"
 	"gatehouse/ports/inbound"
 	"gatehouse/ports/outbound"
 )
@@ -100,8 +95,7 @@ func (r *Deleter) Do(ctx context.Context, cmd inbound.DeletePasskey) (rest inbou
 	if err := cmd.Caller.RequireStepUp(); err != nil {
 		return nil, err
 	}
-	mail := told{notice.TwoFactorRemoved, r.d.AlertRemoved}
-	err = r.d.change(ctx, cmd.Context, mail, r.d.Now(), func(ctx context.Context, s outbound.Stores, p *principal.Principal) error {
+	err = r.d.Factors.Remove(ctx, factor.Passkey, cmd.Context, func(ctx context.Context, s outbound.Stores, p *principal.Principal) error {
 		if err := found(s.Passkeys.Delete(ctx, p.ID(), cmd.ID)); err != nil {
 			return fmt.Errorf("delete passkey: %w", err)
 		}
@@ -109,7 +103,7 @@ func (r *Deleter) Do(ctx context.Context, cmd inbound.DeletePasskey) (rest inbou
 			return err
 		}
 		p.DisableFactor(factor.Passkey)
-		if r.d.Mandatory && !p.Factors().Any() {
+		if r.d.Required && !p.Factors().Any() {
 			return fault.New(fault.CannotDisableOnlyTwoFactorMethod)
 		}
 		return nil
@@ -118,46 +112,4 @@ func (r *Deleter) Do(ctx context.Context, cmd inbound.DeletePasskey) (rest inbou
 		return nil, err
 	}
 	return rest, err
-}
-
-// told is the mail that a change owes, unless it is off.
-type told struct {
-	kind notice.Kind
-	on   bool
-}
-
-// change makes a change of the caller's passkeys, with all that it means
-// besides: other sessions end, challenges are void, and the caller is told
-// (contract §12, as T5 and T6).
-func (d ChangeDeps) change(ctx context.Context, by inbound.Context, mail told, now time.Time,
-	edit func(context.Context, outbound.Stores, *principal.Principal) error,
-) error {
-	id, noticeID := by.Caller.PrincipalID, d.NewID()
-	what := outbound.Revocation{Principal: id, Kept: by.Caller.SessionID}
-	return account.Revoke(ctx, d.Revocations, what, func() (bool, error) {
-		return true, d.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
-			p, err := account.User(s.Principals.ByID(ctx, id))
-			if err != nil {
-				return err
-			}
-			if err := edit(ctx, s, p); err != nil {
-				return err
-			}
-			if err := account.Save(ctx, s, p); err != nil {
-				return err
-			}
-			if err := s.Sessions.EndAll(ctx, id, by.Caller.SessionID, session.FactorsChanged, now); err != nil {
-				return fmt.Errorf("end other sessions: %w", err)
-			}
-			if err := s.OneTime.Void(ctx, id, onetime.Challenge, "", now); err != nil {
-				return fmt.Errorf("void challenges: %w", err)
-			}
-			if !mail.on {
-				return nil
-			}
-			n := notice.To(p, mail.kind, noticeID, by.Locale, now).CausedBy(by.From)
-			n.Factor = notice.Passkey
-			return letter.Queue(ctx, s, n)
-		})
-	})
 }

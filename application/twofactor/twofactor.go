@@ -103,6 +103,30 @@ func (d Deps) carry(ctx context.Context, c change, over flip) (p *principal.Prin
 	return p, nil
 }
 
+// Add makes a change that adds to a factor of the caller what its own package
+// keeps, with everything that goes with it: other sessions and challenges end,
+// and the caller is told. It refuses who is no user with USER_NOT_FOUND, whose
+// session ended meanwhile with ACCESS_TOKEN_EXPIRED, and as over does, which may
+// run more than once.
+func (d Deps) Add(ctx context.Context, m factor.Method, of inbound.Context, over func(context.Context, outbound.Stores, *principal.Principal) error) error {
+	return d.alter(ctx, d.adding(m, of), over)
+}
+
+// Remove is as Add, for what takes from a factor.
+func (d Deps) Remove(ctx context.Context, m factor.Method, of inbound.Context, over func(context.Context, outbound.Stores, *principal.Principal) error) error {
+	return d.alter(ctx, d.removing(m, of), over)
+}
+
+func (d Deps) alter(ctx context.Context, c change, over flip) error {
+	_, err := d.carry(ctx, c, func(ctx context.Context, s outbound.Stores, p *principal.Principal) error {
+		if err := over(ctx, s, p); err != nil {
+			return err
+		}
+		return voidChallenges(ctx, s, p.ID(), c.now)
+	})
+	return err
+}
+
 // store saves p as it is now, ends the other sessions, which were begun with
 // other factors, and promises a mail.
 func (c change) store(ctx context.Context, s outbound.Stores, p *principal.Principal) error {

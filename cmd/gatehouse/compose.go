@@ -342,11 +342,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		groups  = appgroup.Deps{Work: p.work, Canonical: words.Canonical, Service: service}
 		members = appgroup.MemberDeps{Work: p.work, Revocations: revocations}
 		leaks   = s.leaks(s.breaches, a.watch)
-		keys    = apppasskey.ChangeDeps{
-			Work: p.work, Authenticators: authenticators, Revocations: revocations, AlertAdded: mailOn && cfg.Alerts.TwoFactorAdded,
-			AlertRemoved: mailOn && cfg.Alerts.TwoFactorRemoved, Mandatory: cfg.TwoFactor.Required, Now: now, NewID: newID,
-		}
-		codes = appmailcode.New(appmailcode.Deps{
+		codes   = appmailcode.New(appmailcode.Deps{
 			Work: p.work, MailOn: mailOn, Cooldown: cfg.Mail.Cooldown, TTL: cfg.TwoFactor.EmailCodeTTL, NewCode: newCode, NewID: newID, Now: now,
 		})
 		entrance = appsession.NewEntrance(appsession.EntranceDeps{
@@ -362,6 +358,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 			Work: p.work, Attempts: p.attempts, Entrance: entrance, TOTP: totpadapter.Codes{}, Now: now,
 		}
 		leaving  = apptwofactor.DisablerDeps{Deps: factors, Required: cfg.TwoFactor.Required}
+		keys     = apppasskey.ChangeDeps{Factors: factors, Authenticators: authenticators, Required: cfg.TwoFactor.Required}
 		newCodes = func() []recovery.Code { return newRecoveryCodes(cfg.TwoFactor.RecoveryCodes) }
 		second   = passkey.Verification(cfg.Passkeys.UserVerification)
 		asking   = apppasskey.AskerDeps{Work: p.work, Authenticators: authenticators, Second: second, NewSecret: newSecret, Now: now}
