@@ -791,3 +791,20 @@ func TestSessionsKeepWhatTheyBeganWith(t *testing.T) {
 		t.Errorf("a session from before the app says %s, %v, %v", c.ACR, c.AMR, err)
 	}
 }
+
+func TestAPasskeyMayBePreferred(t *testing.T) {
+	w := newWorld(t)
+	a := w.proven(w.member("ada@example.com"))
+	w.want(400, "2FA_DISABLED", preferBy(a, "passkey"))
+	w.rewrite(a.id, func(p *principal.Principal) {
+		p.EnableFactor(factor.Email)
+		p.EnableFactor(factor.Passkey)
+	})
+	if got := methods(w.ok(preferBy(a, "passkey"))); got != "email passkey*" {
+		t.Errorf("%q", got)
+	}
+	w.ok(loginOf("ada@example.com", goodPassword))
+	if n := len(w.mails(notice.EmailAuthentication)); n != 0 {
+		t.Errorf("%d codes were mailed", n)
+	}
+}

@@ -850,7 +850,7 @@ type PersonalSession struct {
 
 // PreferredMethodRequest defines model for PreferredMethodRequest.
 type PreferredMethodRequest struct {
-	// Method A method that is on: `totp` or `email`
+	// Method A method that is on: `totp`, `email` or `passkey`
 	//
 	// Example: email
 	Method string `json:"method"`
