@@ -48,9 +48,10 @@ func read(t *testing.T, dialect, name string) string {
 
 var named = regexp.MustCompile(`(?m)^(?:    ([a-z_]+) (?:text|blob|bytea|integer|bigint|boolean|timestamptz|date)|(CREATE|DROP|ALTER) .*)`)
 
-// own is how PostgreSQL keeps rows and ties them, which SQLite does in its own
-// way, and what guards rows against other processes, which SQLite has none of.
-var own = regexp.MustCompile(`(CREATE|DROP) (FUNCTION|TRIGGER)|ALTER TABLE \w+( (SET|RESET) \(fillfactor| DROP CONSTRAINT|$)`)
+// own is how PostgreSQL keeps rows, ties and counts them, which SQLite does in
+// its own way, and what guards rows against other processes, which SQLite has
+// none of.
+var own = regexp.MustCompile(`(CREATE|DROP) (FUNCTION|TRIGGER|STATISTICS)|ALTER TABLE \w+( (SET|RESET) \(fillfactor| DROP CONSTRAINT|$)`)
 
 // names are the columns and the other statements, in order.
 func names(sql string) (out []string) {

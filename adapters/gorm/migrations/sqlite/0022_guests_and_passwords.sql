@@ -1,0 +1,7 @@
+-- Statistics are of PostgreSQL.
+
+-- +goose Up
+SELECT 1;
+
+-- +goose Down
+SELECT 1;
