@@ -59,7 +59,6 @@ func (j *Judge) judge(ctx context.Context, answer passkey.Document, v passkey.Ve
 		return Proof{}, invalid(err)
 	}
 	s := j.d.Work.Single()
-	// Before the counter: what is sent twice is no copy of a key.
 	if err := c.pending(ctx, s, claim.Challenge, j.d.Now()); err != nil {
 		return Proof{}, err
 	}
@@ -78,6 +77,11 @@ func (j *Judge) judge(ctx context.Context, answer passkey.Document, v passkey.Ve
 	}
 	proof := Proof{before.Principal, claim.Challenge, before, use}
 	if before.Cloned(use) {
+		// What is sent twice is no copy of a key: the first one may just have
+		// counted.
+		if err := c.pending(ctx, s, claim.Challenge, j.d.Now()); err != nil {
+			return Proof{}, err
+		}
 		return proof, fault.New(fault.PasskeyCloned).Because(fmt.Errorf("counter %d after %d", use.SignCount, before.SignCount))
 	}
 	return proof, nil

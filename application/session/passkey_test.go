@@ -143,6 +143,46 @@ func TestAUseThatIsOvertakenIsJudgedAgain(t *testing.T) {
 	}
 }
 
+// Both look at the challenge, one comes in, and the other then finds a counter
+// that has not grown.
+func TestAnAnswerThatIsSentTwiceIsNoCopy(t *testing.T) {
+	k := newKeyring(t)
+	answer := k.answers(t)
+	deps := k.proving()
+	deps.Judge = passkey.NewJudge(passkey.JudgeDeps{
+		Work: finding{k.store, func() {
+			if _, err := app.NewPasskeySignerIn(k.proving()).Do(t.Context(), answer); err != nil {
+				t.Error(err)
+			}
+		}}, Authenticators: k.party, Second: domain.Required, Now: k.clock,
+	})
+	if _, err := app.NewPasskeySignerIn(deps).Do(t.Context(), answer); !errors.Is(err, fault.PasskeyChallengeExpired) {
+		t.Errorf("the second one: %v", err)
+	}
+}
+
+// finding calls before a passkey is looked for outside of a transaction.
+type finding struct {
+	outbound.UnitOfWork
+	call func()
+}
+
+func (f finding) Single() outbound.Stores {
+	s := f.UnitOfWork.Single()
+	s.Passkeys = interrupted{s.Passkeys, f.call}
+	return s
+}
+
+type interrupted struct {
+	outbound.Passkeys
+	call func()
+}
+
+func (i interrupted) ByCredential(ctx context.Context, credential []byte) (domain.Passkey, error) {
+	i.call()
+	return i.Passkeys.ByCredential(ctx, credential)
+}
+
 // between calls before each writing transaction.
 type between struct {
 	outbound.UnitOfWork
