@@ -90,11 +90,15 @@ func by(id principal.ID) inbound.Context {
 	return inbound.Context{Caller: session.Caller{PrincipalID: id}}
 }
 
-func (w *world) set(ctx context.Context, id principal.ID, picture string) (inbound.Self, error) {
-	return appavatar.NewSetter(appavatar.SetterDeps{
+func (w *world) setter() appavatar.SetterDeps {
+	return appavatar.SetterDeps{
 		Work: w.store, Storage: w.storage, Painter: painter{}, Now: w.clock, NewID: func() string { return "id" },
 		NewKey: func() string { return fmt.Sprint("k", w.keys.Add(1)) }, Wake: func() {},
-	}).Do(ctx, inbound.SetAvatar{Context: by(id), Picture: []byte(picture)})
+	}
+}
+
+func (w *world) set(ctx context.Context, id principal.ID, picture string) (inbound.Self, error) {
+	return appavatar.NewSetter(w.setter()).Do(ctx, inbound.SetAvatar{Context: by(id), Picture: []byte(picture)})
 }
 
 func (w *world) read(ctx context.Context, key string) (string, error) {
@@ -234,6 +238,43 @@ func TestUploadsAtOnceLeaveOnePicture(t *testing.T) {
 	unwanted, err := w.store.Single().Files.Unwanted(t.Context(), w.now, "", 100)
 	if err != nil || len(unwanted) != 7*3 {
 		t.Errorf("%d files are unwanted (%v)", len(unwanted), err)
+	}
+}
+
+// overtaken lets something happen before it stores the first file.
+type overtaken struct {
+	*fragile
+	by func()
+}
+
+func (s *overtaken) Put(ctx context.Context, key, contentType string, content []byte) error {
+	if by := s.by; by != nil {
+		s.by = nil
+		by()
+	}
+	return s.fragile.Put(ctx, key, contentType, content)
+}
+
+func TestAnUploadThatIsOvertakenBreaksNothing(t *testing.T) {
+	w := newWorld(t)
+	slow := &overtaken{w.storage, func() {
+		w.now = w.now.Add(time.Minute)
+		w.mustSet(t, "two")
+	}}
+	d := w.setter()
+	d.Storage = slow
+	if _, err := appavatar.NewSetter(d).Do(t.Context(), inbound.SetAvatar{Context: by("ada"), Picture: []byte("one")}); err != nil {
+		t.Fatal(err)
+	}
+	p, err := w.store.Single().Principals.ByID(t.Context(), "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := p.Avatar(); a.Check() != nil || !a.UpdatedAt.Equal(w.now) {
+		t.Errorf("got %+v (%v)", a, a.Check())
+	}
+	if got, err := w.read(t.Context(), p.Avatar().FileKey(avatar.Small)); got != "one" || err != nil {
+		t.Errorf("shows %q (%v)", got, err)
 	}
 }
 

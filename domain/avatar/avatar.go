@@ -79,9 +79,14 @@ func New(id, key string, p Picture, now time.Time) Avatar {
 	return Avatar{ID: id, CreatedAt: now}.Show(key, p, now)
 }
 
-// Show returns the same avatar with another picture.
+// Show returns the same avatar with another picture. Its time never turns back:
+// who asked for the picture earlier, or on a replica whose clock is behind, may
+// be the last to show it.
 func (a Avatar) Show(key string, p Picture, now time.Time) Avatar {
-	a.Key, a.Type, a.UpdatedAt = key, p.Type, now
+	a.Key, a.Type = key, p.Type
+	if now.After(a.UpdatedAt) {
+		a.UpdatedAt = now
+	}
 	for i, r := range p.Renditions {
 		a.Renditions[i] = Rendition{Bytes: int64(len(r.Content)), Side: r.Side}
 	}

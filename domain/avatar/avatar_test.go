@@ -35,6 +35,13 @@ func TestAnotherPictureKeepsTheAvatar(t *testing.T) {
 	}
 }
 
+func TestTimeDoesNotTurnBackForAnAvatar(t *testing.T) {
+	a := avatar.New("id", "one", picture(avatar.PNG), later).Show("two", picture(avatar.PNG), first)
+	if err := a.Check(); err != nil || !a.UpdatedAt.Equal(later) || a.Key != "two" {
+		t.Errorf("got %+v (%v)", a, err)
+	}
+}
+
 func TestFilesAreThoseOfTheRenditions(t *testing.T) {
 	got := avatar.New("id", "k", picture(avatar.PNG), first).Files()
 	want := []avatar.File{
