@@ -14,11 +14,13 @@ import (
 	"gatehouse/adapters/webauthn"
 	"gatehouse/adapters/webauthn/webauthntest"
 	"gatehouse/domain/email"
+	"gatehouse/domain/fault"
 	"gatehouse/domain/passkey"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/secret"
 	"gatehouse/ports/outbound"
+	"gatehouse/ports/outbound/outboundtest"
 )
 
 const (
@@ -46,6 +48,25 @@ func ada(t testing.TB) *principal.Principal {
 	return principal.NewUser("0198c0de-7a11-7b2c-9d3e-4f5061728394", "Ada Lovelace", address, password.NewHash("h"), time.Time{})
 }
 
+// held is a device as the suite knows it.
+type held struct{ *webauthntest.Device }
+
+func (h held) Behave(b outboundtest.Behaviour) {
+	h.RelyingParty, h.Origin = b.RelyingParty, b.Origin
+	h.Unverified, h.Absent, h.Copyable, h.Copied, h.Stuck = b.Unverified, b.Absent, b.Copyable, b.Copied, b.Stuck
+	if b.Handle != "" {
+		h.Handle = []byte(b.Handle)
+	}
+}
+
+func TestAuthenticators(t *testing.T) {
+	outboundtest.Authenticators(t, outboundtest.AuthenticatorMaker{
+		RelyingParty: party, Origin: origin, Other: "https://app.example.com",
+		Open:   func(t *testing.T, v passkey.Verification) outbound.Authenticators { return relyingParty(t, v) },
+		Device: func() outboundtest.Device { return held{device()} },
+	})
+}
+
 func challenge() secret.Text {
 	b := make([]byte, 32)
 	rand.Read(b)
@@ -67,30 +88,6 @@ func made(t testing.TB, p *webauthn.Party, d *webauthntest.Device) passkey.Passk
 		t.Fatal(err)
 	}
 	return passkey.Passkey{Key: k, ID: "p1", Principal: ada(t).ID()}
-}
-
-func TestAPasskeyIsMadeAndUsed(t *testing.T) {
-	p, d := relyingParty(t, passkey.Required), device()
-	d.Copyable, d.Copied, d.Counter = true, true, 3
-	k := made(t, p, d)
-	if !bytes.Equal(k.Credential, d.Credential()) || len(k.Public) == 0 || !k.BackupEligible || !k.BackedUp || k.SignCount != 3 || k.AAGUID == [16]byte{} {
-		t.Errorf("key %+v", k)
-	}
-	c := challenge()
-	options, err := p.Ask(c, passkey.Required, []passkey.Passkey{k})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.Copied = false
-	answer := d.Use(options)
-	claim, err := p.Claimed(answer)
-	if err != nil || !claim.Challenge.Equal(c) || !bytes.Equal(claim.Credential, k.Credential) {
-		t.Errorf("claim %+v, %v", claim, err)
-	}
-	use, err := p.Used(answer, c, passkey.Required, k)
-	if err != nil || use != (passkey.Use{SignCount: 4, Verified: true}) {
-		t.Errorf("use %+v, %v", use, err)
-	}
 }
 
 func TestWhatBrowsersAreAsked(t *testing.T) {
@@ -141,125 +138,6 @@ func canonical(t *testing.T, document string) string {
 	}
 	b, _ := json.Marshal(v)
 	return string(b)
-}
-
-// What must not be believed of a new key (faults F97).
-func TestNoKeyIsTakenUnlessItWasMadeHereAndNow(t *testing.T) {
-	for name, tc := range map[string]struct {
-		device func(*webauthntest.Device)
-		other  bool // challenge
-		verify passkey.Verification
-		ok     bool
-	}{
-		"honest":                       {verify: passkey.Required, ok: true},
-		"another allowed origin":       {device: func(d *webauthntest.Device) { d.Origin = "https://app.example.com" }, verify: passkey.Required, ok: true},
-		"foreign origin":               {device: func(d *webauthntest.Device) { d.Origin = "https://example.com.evil.example" }, verify: passkey.Required},
-		"unlisted sibling origin":      {device: func(d *webauthntest.Device) { d.Origin = "https://other.example.com" }, verify: passkey.Required},
-		"http":                         {device: func(d *webauthntest.Device) { d.Origin = "http://id.example.com" }, verify: passkey.Required},
-		"foreign relying party":        {device: func(d *webauthntest.Device) { d.RelyingParty = "evil.example" }, verify: passkey.Required},
-		"another challenge":            {other: true, verify: passkey.Required},
-		"nobody verified":              {device: func(d *webauthntest.Device) { d.Unverified = true }, verify: passkey.Required},
-		"nobody verified, nobody asks": {device: func(d *webauthntest.Device) { d.Unverified = true }, verify: passkey.Preferred, ok: true},
-		"nobody there":                 {device: func(d *webauthntest.Device) { d.Absent = true }, verify: passkey.Discouraged},
-		"copied though it cannot be":   {device: func(d *webauthntest.Device) { d.Copied = true }, verify: passkey.Required},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p, d, c := relyingParty(t, tc.verify), device(), challenge()
-			options, err := p.Create(c, ada(t), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if tc.device != nil {
-				tc.device(d)
-			}
-			answer := d.Create(options)
-			if tc.other {
-				c = challenge()
-			}
-			if _, err := p.Created(answer, c); (err == nil) != tc.ok || err != nil && !errors.Is(err, outbound.ErrAnswerInvalid) {
-				t.Errorf("Created = %v, want ok %v", err, tc.ok)
-			}
-		})
-	}
-}
-
-// What must not be believed of a use (faults F97).
-func TestNoUseIsBelievedUnlessItWasAskedForHereAndNow(t *testing.T) {
-	for name, tc := range map[string]struct {
-		device func(*webauthntest.Device)
-		stored func(*passkey.Passkey)
-		other  bool // challenge
-		verify passkey.Verification
-		want   *passkey.Use
-	}{
-		"honest":                    {verify: passkey.Required, want: &passkey.Use{SignCount: 1, Verified: true}},
-		"of no counter":             {device: func(d *webauthntest.Device) { d.Stuck = true }, verify: passkey.Required, want: &passkey.Use{Verified: true}},
-		"foreign origin":            {device: func(d *webauthntest.Device) { d.Origin = "https://evil.example" }, verify: passkey.Required},
-		"foreign relying party":     {device: func(d *webauthntest.Device) { d.RelyingParty = "evil.example" }, verify: passkey.Required},
-		"another challenge":         {other: true, verify: passkey.Required},
-		"another's handle":          {device: func(d *webauthntest.Device) { d.Handle = []byte("eve") }, verify: passkey.Required},
-		"no handle, as is allowed":  {device: func(d *webauthntest.Device) { d.Handle = nil }, verify: passkey.Required, want: &passkey.Use{SignCount: 1, Verified: true}},
-		"nobody verified":           {device: func(d *webauthntest.Device) { d.Unverified = true }, verify: passkey.Required},
-		"nobody verified, fine":     {device: func(d *webauthntest.Device) { d.Unverified = true }, verify: passkey.Preferred, want: &passkey.Use{SignCount: 1}},
-		"nobody there":              {device: func(d *webauthntest.Device) { d.Absent = true }, verify: passkey.Discouraged},
-		"has become copyable":       {device: func(d *webauthntest.Device) { d.Copyable = true }, verify: passkey.Required},
-		"is copyable no more":       {stored: func(k *passkey.Passkey) { k.BackupEligible = true }, verify: passkey.Required},
-		"copied, though it cannot":  {device: func(d *webauthntest.Device) { d.Copied = true }, verify: passkey.Required},
-		"signed by another key":     {stored: func(k *passkey.Passkey) { k.Public = otherKey(t) }, verify: passkey.Required},
-		"of another credential":     {stored: func(k *passkey.Passkey) { k.Credential = []byte("another") }, verify: passkey.Required},
-		"stored key is none at all": {stored: func(k *passkey.Passkey) { k.Public = []byte{1} }, verify: passkey.Required},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p, d, c := relyingParty(t, passkey.Preferred), device(), challenge()
-			k := made(t, p, d)
-			options, err := p.Ask(c, tc.verify, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if tc.device != nil {
-				tc.device(d)
-			}
-			answer := d.Use(options)
-			if tc.stored != nil {
-				tc.stored(&k)
-			}
-			if tc.other {
-				c = challenge()
-			}
-			use, err := p.Used(answer, c, tc.verify, k)
-			switch {
-			case tc.want == nil && !errors.Is(err, outbound.ErrAnswerInvalid):
-				t.Errorf("Used = %+v, %v, want ErrAnswerInvalid", use, err)
-			case tc.want != nil && (err != nil || use != *tc.want):
-				t.Errorf("Used = %+v, %v, want %+v", use, err, *tc.want)
-			}
-		})
-	}
-}
-
-func otherKey(t *testing.T) []byte {
-	t.Helper()
-	return made(t, relyingParty(t, passkey.Required), device()).Public
-}
-
-// An answer to a creation is none to a use, and the other way round.
-func TestCeremoniesAreNotMixedUp(t *testing.T) {
-	p, d, c := relyingParty(t, passkey.Required), device(), challenge()
-	creation, err := p.Create(c, ada(t), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	k := passkey.Passkey{Key: passkey.Key{Credential: d.Credential()}, Principal: ada(t).ID()}
-	if _, err := p.Used(d.Create(creation), c, passkey.Required, k); !errors.Is(err, outbound.ErrAnswerInvalid) {
-		t.Errorf("a creation used: %v", err)
-	}
-	request, err := p.Ask(c, passkey.Required, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.Created(d.Use(request), c); !errors.Is(err, outbound.ErrAnswerInvalid) {
-		t.Errorf("a use created: %v", err)
-	}
 }
 
 // Clients tell transports that no list of ours needs to hold.
@@ -359,4 +237,19 @@ func FuzzAnswers(f *testing.F) {
 			t.Errorf("Used = %v", err)
 		}
 	})
+}
+
+// A service without a domain says that it has no such thing.
+func TestNowhereHasNoPasskeys(t *testing.T) {
+	var n webauthn.Nowhere
+	_, creates := n.Create(challenge(), ada(t), nil)
+	_, created := n.Created(nil, challenge())
+	_, asks := n.Ask(challenge(), passkey.Required, nil)
+	_, claims := n.Claimed(nil)
+	_, uses := n.Used(nil, challenge(), passkey.Required, passkey.Passkey{})
+	for i, err := range []error{creates, created, asks, claims, uses} {
+		if fault.CodeOf(err) != fault.RouteNotFound {
+			t.Errorf("call %d: %v", i, err)
+		}
+	}
 }
