@@ -153,6 +153,25 @@ func effects() []effect {
 		{"T10", func(w *world, a, _ account) answer { return w.send(offBy(w.withBoth(a), "email")) }, "a", "other link, own link, reset", []notice.Kind{notice.TwoFactorRemoved}, "a"},
 		{"T11", func(w *world, a, _ account) answer { return w.send(req(codeWait, "", bearer(a.access))) }, "a b", all, nil, "a b"},
 		{"T12", func(w *world, a, _ account) answer { return w.send(renewBy(w.withBoth(a))) }, "a b", all, []notice.Kind{notice.RecoveryCodesReplaced}, "a b"},
+		{"Y1", func(w *world, a, _ account) answer {
+			return w.send(req("POST /api/users/me/passkeys/options", "", byOwner(w.proven(a))))
+		}, "a b", all, nil, "a b"},
+		{"Y2", func(w *world, a, _ account) answer { return w.send(w.adding(w.proven(a), w.device(), "Phone")) }, "a", "other link, own link, reset", []notice.Kind{notice.TwoFactorAdded}, "a"},
+		{"Y2 that fails", func(w *world, a, _ account) answer {
+			d := w.device()
+			d.Unverified = true
+			return w.send(w.adding(w.proven(a), d, "Phone"))
+		}, "a b", all, nil, "a b"},
+		{"Y3", func(w *world, a, _ account) answer {
+			return w.send(req("GET /api/users/me/passkeys", "", bearer(a.access)))
+		}, "a b", all, nil, "a b"},
+		{"Y4", func(w *world, a, _ account) answer {
+			return w.send(req("PUT /api/users/me/passkeys/"+w.putPasskey(a, newID()), `{"name":"x"}`, byOwner(w.proven(a))))
+		}, "a b", all, nil, "a b"},
+		{"Y5", func(w *world, a, _ account) answer {
+			return w.send(req("DELETE /api/users/me/passkeys/"+w.putPasskey(a, newID()), "", byOwner(w.proven(a))))
+		}, "a", "other link, own link, reset", []notice.Kind{notice.TwoFactorRemoved}, "a"},
+		{"Y6", func(w *world, _, _ account) answer { return w.send(req("POST /api/auth/passkeys/login/options", "")) }, "a b", all, nil, "a b"},
 		{"G1", func(w *world, _, _ account) answer { return w.send(req("POST /api/guests", `{"name":"x"}`)) }, "a b", all, nil, "a b"},
 	}
 }

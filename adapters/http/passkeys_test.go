@@ -316,8 +316,8 @@ func (w *world) completingStepUp(a account, d *webauthntest.Device) request {
 	return w.steppingUp(a, d).but(to("/api/auth/passkeys/2fa/step-up"), challengedBy(asked.text("twoFactorAuthenticationToken")))
 }
 
-// putPasskey stores a passkey that no device has.
-func (w *world) putPasskey(a account, id string) {
+// putPasskey stores a passkey that no device has, and returns its id.
+func (w *world) putPasskey(a account, id string) string {
 	w.t.Helper()
 	err := w.store.Single().Passkeys.Add(w.t.Context(), passkey.Passkey{
 		ID: passkey.ID(id), Principal: principal.ID(a.id), Name: id, CreatedAt: w.clock.now(),
@@ -326,6 +326,7 @@ func (w *world) putPasskey(a account, id string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	return id
 }
 
 func TestPasskeysAreAddedListedRenamedAndDeleted(t *testing.T) {
