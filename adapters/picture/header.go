@@ -17,7 +17,7 @@ func segments(source []byte, each func(marker byte, data []byte) bool) {
 			rest = rest[1:]
 			continue
 		}
-		if marker == 0xda || marker == 0xd9 { // the picture, the end
+		if marker == 0xda || marker == 0xd9 || marker == 0 { // the picture, the end, what decoders skip in ways of their own
 			return
 		}
 		if marker == 0x01 || marker >= 0xd0 && marker <= 0xd7 { // have no length
@@ -80,6 +80,13 @@ func samplesOf(frame []byte) int64 {
 	return 100 * sum / (h * v)
 }
 
+// passesOfJPEG returns how often a decoder may go over the whole picture: some
+// fifty bytes are enough for one more time. Whatever looks like the start of a
+// pass counts, because metadata that does by chance is rare.
+func passesOfJPEG(source []byte) int64 {
+	return int64(bytes.Count(source, []byte("\xff\xda")))
+}
+
 func exifOfJPEG(source []byte) (exif []byte) {
 	const app1 = 0xe1
 	segments(source, func(marker byte, data []byte) bool {
@@ -97,6 +104,9 @@ func exifOfJPEG(source []byte) (exif []byte) {
 func sizeOfPNG(source []byte, c image.Config, pixels int64) int64 {
 	const interlace = 28 // where the byte is
 	size := pixels * int64(bytesOf(c.ColorModel))
+	if hasTransparentColour(source) {
+		size = pixels * int64(bytesWithAlpha(c.ColorModel))
+	}
 	if len(source) > interlace && source[interlace] != 0 {
 		size *= 2
 	}
@@ -116,6 +126,26 @@ func bytesOf(m color.Model) int {
 		return 1
 	}
 	return 4
+}
+
+// bytesWithAlpha is as bytesOf if a colour stands for transparency, for which the
+// header has no model: shades of grey are then decoded in full colour.
+func bytesWithAlpha(m color.Model) int {
+	switch m {
+	case color.GrayModel:
+		return 4
+	case color.Gray16Model:
+		return 8
+	}
+	return bytesOf(m)
+}
+
+func hasTransparentColour(source []byte) (has bool) {
+	chunks(source, func(name string, _ []byte) bool {
+		has = name == "tRNS"
+		return !has && name != "IDAT"
+	})
+	return has
 }
 
 // chunks calls each with the chunks of a PNG, until that returns false.
@@ -144,7 +174,21 @@ func sizeOfGIF(_ []byte, _ image.Config, pixels int64) int64 { return pixels }
 
 // sizeOfWebP is generous: pictures without loss are decoded in two steps of four
 // bytes a pixel, and so is the alpha of others.
-func sizeOfWebP(_ []byte, _ image.Config, pixels int64) int64 { return 10 * pixels }
+func sizeOfWebP(source []byte, _ image.Config, pixels int64) int64 {
+	const first = 12 // chunk, and here its name
+	if bytes.HasPrefix(source[first:], []byte("VP8 ")) {
+		return 10 * pixels
+	}
+	return 10*pixels + sizeOfCodes(pixels, int64(len(source)))
+}
+
+// sizeOfCodes is how many bytes the codes take of a picture without loss, which
+// has a set of them for every so many pixels: a full one takes some 54 KB, which
+// 230 bytes are enough to describe, and the decoder refuses more than 2600.
+func sizeOfCodes(pixels, length int64) int64 {
+	const set, perByte, most = 54 << 10, 256, 2600
+	return min(set*min(pixels, most), perByte*length)
+}
 
 func exifOfWebP(source []byte) []byte {
 	const header = 8
@@ -166,6 +210,8 @@ func exifOfWebP(source []byte) []byte {
 }
 
 func nothing([]byte) []byte { return nil }
+
+func once([]byte) int64 { return 1 }
 
 const exifMagic = "Exif\x00\x00"
 

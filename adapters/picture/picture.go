@@ -52,15 +52,17 @@ type format struct {
 	// sizeOf is how many bytes the decoder takes for that many pixels.
 	sizeOf func(source []byte, c image.Config, pixels int64) int64
 	exif   func(source []byte) []byte
+	// passes is how often the decoder goes over all pixels, at most.
+	passes func(source []byte) int64
 }
 
 // formats are asked by name and not by [image.Decode], for which whatever is
 // linked can register.
 var formats = []format{
-	{begins("\xff\xd8\xff"), jpeg.DecodeConfig, jpeg.Decode, sizeOfJPEG, exifOfJPEG},
-	{begins("\x89PNG\r\n\x1a\n"), png.DecodeConfig, png.Decode, sizeOfPNG, exifOfPNG},
-	{begins("GIF8"), gif.DecodeConfig, gif.Decode, sizeOfGIF, nothing},
-	{isWebP, webp.DecodeConfig, webp.Decode, sizeOfWebP, exifOfWebP},
+	{begins("\xff\xd8\xff"), jpeg.DecodeConfig, jpeg.Decode, sizeOfJPEG, exifOfJPEG, passesOfJPEG},
+	{begins("\x89PNG\r\n\x1a\n"), png.DecodeConfig, png.Decode, sizeOfPNG, exifOfPNG, once},
+	{begins("GIF8"), gif.DecodeConfig, gif.Decode, sizeOfGIF, nothing, once},
+	{isWebP, webp.DecodeConfig, webp.Decode, sizeOfWebP, exifOfWebP, once},
 }
 
 func begins(magic string) func([]byte) bool {
@@ -84,6 +86,7 @@ func noImage(why error) error { return fault.Invalid("file", fault.RuleImage).Be
 
 var (
 	errPixels = errors.New("too many pixels")
+	errPasses = errors.New("too many passes")
 	errMemory = errors.New("too much memory")
 )
 
@@ -105,6 +108,10 @@ func (p *Painter) Paint(ctx context.Context, source []byte) (avatar.Picture, err
 	return paint(f, source)
 }
 
+// mostPasses is how often the largest picture may be gone over, and smaller ones
+// more often: ten times what cameras and editors make, and some seconds.
+const mostPasses = 100
+
 // look reads the header, and returns how many bytes the picture takes.
 func (p *Painter) look(f format, source []byte) (need int64, err error) {
 	defer rescue(&err)
@@ -115,6 +122,9 @@ func (p *Painter) look(f format, source []byte) (need int64, err error) {
 	pixels := int64(c.Width) * int64(c.Height) // both are below 2^31
 	if c.Width <= 0 || c.Height <= 0 || pixels > p.c.MaxPixels {
 		return 0, errPixels
+	}
+	if f.passes(source) > mostPasses*p.c.MaxPixels/pixels {
+		return 0, errPasses
 	}
 	need = f.sizeOf(source, c, pixels) + sizeOfScaling(min(c.Width, c.Height))
 	if need > p.c.Memory {

@@ -168,8 +168,12 @@ func TestNothingIsTakenOverButPixels(t *testing.T) {
 }
 
 // header is a PNG that says how large it is, and ends.
-func header(width, height uint32) []byte {
-	b := append([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"), 0, 0, 0, 0, 0, 0, 0, 0, 8, 2, 0, 0, 0)
+func header(width, height uint32) []byte { return headerOf(width, height, 8, 2) }
+
+// headerOf is as header, with so many bits a sample, and another type than
+// colours.
+func headerOf(width, height uint32, depth, colours byte) []byte {
+	b := append([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"), 0, 0, 0, 0, 0, 0, 0, 0, depth, colours, 0, 0, 0)
 	binary.BigEndian.PutUint32(b[16:], width)
 	binary.BigEndian.PutUint32(b[20:], height)
 	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b[12:]))
@@ -204,6 +208,24 @@ func TestBombsAreRefusedUndecoded(t *testing.T) {
 		"JPEG with nothing but its start": []byte("\xff\xd8\xff"),
 	} {
 		isRefused(t, name, source, "")
+	}
+}
+
+// inPasses is a grey JPEG that begins so many passes over its square.
+func inPasses(side uint16, passes int) []byte {
+	b := []byte("\xff\xd8" + jfif + "\xff\xc2\x00\x0b\x08")
+	b = binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(b, side), side)
+	b = append(b, "\x01\x01\x11\x00"...)
+	return append(b, bytes.Repeat([]byte("\xff\xda\x00\x08\x01\x01\x00\x01\x3f\x00\x00"), passes)...)
+}
+
+// Faults F58: a pass over all pixels takes fifty bytes, so a file of 5 MiB could
+// keep a processor busy for half an hour.
+func TestPicturesAreNotGoneOverWithoutEnd(t *testing.T) {
+	isRefused(t, "101 passes over 40 megapixels", inPasses(6324, 101), "too many passes")
+	isRefused(t, "100 000 passes over a megapixel", inPasses(1000, 100_000), "too many passes")
+	if _, err := painter().Paint(t.Context(), inPasses(1000, 4000)); err == nil || strings.Contains(err.Error(), "passes") {
+		t.Errorf("4000 passes over a megapixel: %v, want it to be for its codes", err)
 	}
 }
 
@@ -245,12 +267,25 @@ func TestFramesBehindTheFirstCostNothing(t *testing.T) {
 	}
 }
 
+const (
+	// inThree is a frame of 33 megapixels in three colours, which comes in passes.
+	inThree = "\xff\xc2\x00\x11\x08\x16\x76\x16\x76\x03\x01\x22\x00\x02\x11\x01\x03\x11\x01"
+	// inGrey is a frame of as many in one, and in one pass.
+	inGrey = "\xff\xc0\x00\x0b\x08\x16\x76\x16\x76\x01\x01\x11\x00"
+	// transparentGrey makes one shade transparent, and begins the pixels.
+	transparentGrey = "\x00\x00\x00\x02tRNS\x00\x01\x01\x94\xfd\xae" + "\x00\x00\x00\x00IDAT\x35\xaf\x06\x1e"
+)
+
 func TestWhatNeedsTooMuchMemoryIsRefused(t *testing.T) {
 	small := picture.New(picture.Config{MaxPixels: maxPixels, Memory: 96 << 20, Parallel: 1, Waiting: 1})
 	for name, source := range map[string][]byte{
-		"30 megapixels in PNG":             header(6000, 5000),
-		"36 megapixels in WebP":            riff(chunk("VP8L", lossless(6000, 6000, false))),
-		"33 megapixels in JPEG, in passes": []byte("\xff\xd8" + jfif + "\xff\xc2\x00\x11\x08\x16\x76\x16\x76\x03\x01\x22\x00\x02\x11\x01\x03\x11\x01\xff\xd9"),
+		"30 megapixels in PNG":                               header(6000, 5000),
+		"36 megapixels in WebP":                              riff(chunk("VP8L", lossless(6000, 6000, false))),
+		"33 megapixels in JPEG, in passes":                   []byte("\xff\xd8" + jfif + inThree + "\xff\xd9"),
+		"another frame for who counts":                       []byte("\xff\xd8" + jfif + "\xff\x00\x00\x19" + inThree + "\xff\xe1\x00\x0f" + inGrey + "\xff\xd9"),
+		"16 megapixels in grey, one of which is transparent": append(headerOf(4000, 4000, 8, 0), transparentGrey...),
+		"12 megapixels in finer grey":                        append(headerOf(3500, 3500, 16, 0), transparentGrey...),
+		"full codes for every 16 pixels":                     riff(chunk("VP8L", append(lossless(208, 208, false), make([]byte, 1<<20)...))),
 	} {
 		_, err := small.Paint(t.Context(), source)
 		isNoImage(t, name, err)
