@@ -331,10 +331,10 @@ func TestSecurityTellsReadersWhatTheGateAsks(t *testing.T) {
 		if g.StepUp {
 			want = []string{"accessCookie+stepUpCookie", "accessToken+stepUpToken"}
 		}
-		switch {
-		case g.TwoFactor == "login":
+		switch g.TwoFactor {
+		case "login":
 			want = []string{"twoFactorCookie", "twoFactorToken"}
-		case g.TwoFactor == "step_up":
+		case "step_up":
 			want = []string{"accessCookie+twoFactorCookie", "accessToken+twoFactorToken"}
 		}
 		if s, ok := special[op.id()]; ok {
