@@ -60,7 +60,7 @@ func (i *PasskeySignerIn) Do(ctx context.Context, cmd inbound.SignInWithPasskey)
 		return proof, err
 	}, func(proof passkey.Proof) (inbound.SignedIn, error) { return i.enter(ctx, cmd, proof) })
 	if errors.Is(err, fault.PasskeyCloned) {
-		return i.whose(ctx, owner), err
+		return i.d.whose(ctx, owner), err
 	}
 	return in, err
 }
@@ -91,8 +91,8 @@ func (i *PasskeySignerIn) enter(ctx context.Context, cmd inbound.SignInWithPassk
 
 // whose names the owner of a passkey that was refused as a copy: the record has
 // to tell whose it was. Nobody else reads it.
-func (i *PasskeySignerIn) whose(ctx context.Context, owner principal.ID) inbound.SignedIn {
-	p, err := i.d.Work.Single().Principals.ByID(ctx, owner)
+func (d PasskeyDeps) whose(ctx context.Context, owner principal.ID) inbound.SignedIn {
+	p, err := d.Work.Single().Principals.ByID(ctx, owner)
 	if err != nil {
 		return inbound.SignedIn{}
 	}
@@ -110,7 +110,7 @@ func NewPasskeySignInCompleter(d PasskeyDeps) *PasskeySignInCompleter {
 // Do implements [inbound.UseCase].
 func (c *PasskeySignInCompleter) Do(ctx context.Context, cmd inbound.CompleteSignInWithPasskey) (inbound.SignedIn, error) {
 	ceremony := passkey.Second(cmd.Challenge)
-	return achieving(func() (passkey.Proof, error) {
+	in, err := achieving(func() (passkey.Proof, error) {
 		if err := c.d.enabled(ctx, cmd.Challenge.Principal); err != nil {
 			return passkey.Proof{}, err
 		}
@@ -123,6 +123,10 @@ func (c *PasskeySignInCompleter) Do(ctx context.Context, cmd inbound.CompleteSig
 			})
 		return in, err
 	})
+	if errors.Is(err, fault.PasskeyCloned) {
+		return c.d.whose(ctx, cmd.Challenge.Principal), err
+	}
+	return in, err
 }
 
 // PasskeyStepUpCompleter answers [inbound.CompleteStepUpWithPasskey].

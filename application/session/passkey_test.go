@@ -15,6 +15,7 @@ import (
 	"gatehouse/domain/client"
 	"gatehouse/domain/factor"
 	"gatehouse/domain/fault"
+	"gatehouse/domain/onetime"
 	domain "gatehouse/domain/passkey"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/secret"
@@ -114,6 +115,17 @@ func TestTheRecordOfACopySaysWhoseItIs(t *testing.T) {
 	in, err := signs.Do(t.Context(), k.answers(t))
 	if who, where := in.Whom(); !errors.Is(err, fault.PasskeyCloned) || who != "ada" || where != "" || !in.Tokens.Access.Missing() {
 		t.Errorf("a copy: %v, of %s in %s", err, who, where)
+	}
+	challenge := onetime.Item{Kind: onetime.Challenge, Principal: "ada"}
+	question, err := passkey.NewSecondAsker(k.asking()).Do(t.Context(), inbound.BeginPasskeySecond{Challenge: challenge})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err = app.NewPasskeySignInCompleter(k.proving()).Do(t.Context(), inbound.CompleteSignInWithPasskey{
+		Challenge: challenge, Answer: k.phone.Use(question),
+	})
+	if who, _ := in.Whom(); !errors.Is(err, fault.PasskeyCloned) || who != "ada" {
+		t.Errorf("a copy as a second factor: %v, of %s", err, who)
 	}
 	if n := len(k.sessions(t, "ada")); n != 1 {
 		t.Errorf("%d sessions", n)

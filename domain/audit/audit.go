@@ -36,7 +36,7 @@ type Origin struct {
 // Target is what a command was done to. Either member may be empty.
 type Target struct {
 	Principal principal.ID // if that is not who asked: of a sign-in that was refused, the owner of the account
-	Thing     string       // key of a group, id of a session or a key
+	Thing     string       // key of a group, id of a session, a passkey or a key
 }
 
 // Owner is whose personal data an entry holds, "" for nobody's: it becomes

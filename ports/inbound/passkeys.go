@@ -1,6 +1,7 @@
 package inbound
 
 import (
+	"gatehouse/domain/audit"
 	"gatehouse/domain/onetime"
 	"gatehouse/domain/passkey"
 )
@@ -44,6 +45,9 @@ type RenamePasskey struct {
 	Name string
 }
 
+// Aim says which passkey it is, for the record.
+func (c RenamePasskey) Aim() audit.Target { return audit.Target{Thing: string(c.ID)} }
+
 // DeletePasskey asks to forget one of the caller's passkeys, and answers with
 // the remaining ones (Y5). Done, it has ended the caller's other sessions,
 // voided challenges, and owes the caller a mail.
@@ -55,6 +59,9 @@ type DeletePasskey struct {
 	Context
 	ID passkey.ID
 }
+
+// Aim says which passkey it is, for the record.
+func (c DeletePasskey) Aim() audit.Target { return audit.Target{Thing: string(c.ID)} }
 
 // BeginPasskeySignIn asks for what a browser needs to sign in with a passkey
 // that its user chooses (Y6). What it answers is good once, within
