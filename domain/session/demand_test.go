@@ -41,8 +41,14 @@ func TestABetterClassWillDoAndOneThatNobodyKnowsWillNot(t *testing.T) {
 		wanted, proven string
 		ok             bool
 	}{
-		{"aal1", "aal2", true}, {"aal1", "aal1", true}, {"aal2", "aal1", false}, {"aal0", "aal0", true}, {"aal1", "aal0", false},
-		{"urn:mace:gold", "aal2", false}, {"urn:mace:gold aal1", "aal1", true}, {"aal1", "aal9", false},
+		{"aal1", "aal2", true},
+		{"aal1", "aal1", true},
+		{"aal2", "aal1", false},
+		{"aal0", "aal0", true},
+		{"aal1", "aal0", false},
+		{"urn:mace:gold", "aal2", false},
+		{"urn:mace:gold aal1", "aal1", true},
+		{"aal1", "aal9", false},
 	} {
 		if d := (session.Demand{ACR: strings.Fields(c.wanted)}); d.Accepts(c.proven) != c.ok {
 			t.Errorf("asked for %q, proven %q: %t", c.wanted, c.proven, !c.ok)
