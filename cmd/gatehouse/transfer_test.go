@@ -34,7 +34,7 @@ var strangers = map[string]string{
 	"firebase@example.com": `"passwordHash":"xnkfeVYxH2BFfuoiGcgfbRl2Snt9tuejTPTUcFm4tbn2NGFNDPWtmeUHJS27B2UWJpZRuqJyn86ouMZPEiIcEw==","firebaseScrypt":{"salt":"AAECAwQFBgcICQoLDA0ODw==","saltSeparator":"Bw==","signerKey":"jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==","rounds":8,"memoryCost":8}`,
 }
 
-// more are users who do not sign in here.
+// more are users who do not sign in before they have moved.
 const more = `{"email":"app@example.com","name":"App","emailVerified":true,"passwordHash":"$2b$04$abcdefghijklmnopqrstuuR5uy782Qx/UHkrBefTMKxGi.ufnQrC.","totpSecret":"jbsw y3dp ehpk 3pxp","twoFactorMethods":["totp","email"],"preferredTwoFactorMethod":"email"}
 {"email":"hub@example.com","name":"Hub","identities":[{"provider":"github","subject":"17"}],"disabled":true,"createdAt":"2021-05-06T07:08:09.123456Z"}
 `
@@ -136,6 +136,7 @@ func TestUsersMoveFromSystemToSystem(t *testing.T) {
 				p.signIn(address, theirs)
 			}
 			p.refuses("INVALID_CREDENTIALS", "", "", "POST", "/api/auth/login", `{"email":"hub@example.com","password":"`+theirs+`"}`)
+			p.signsInByApp("app@example.com", app{Secret: "JBSWY3DPEHPK3PXP"})
 			for _, secret := range []string{theirs, "$2b$", "$argon2id$", "JBSWY3DP", "app@example.com"} {
 				if strings.Contains(p.log.String(), secret) {
 					t.Errorf("the log knows %q", secret)
@@ -143,6 +144,28 @@ func TestUsersMoveFromSystemToSystem(t *testing.T) {
 			}
 		})
 	}
+}
+
+// signsInByApp signs in somebody who is asked for the code of the app that came
+// along, and for no other.
+func (p *program) signsInByApp(address string, a app) {
+	p.t.Helper()
+	challenge := p.must("POST", p.public+"/api/auth/login", `{"email":"`+address+`","password":"`+theirs+`"}`, 200)
+	if !strings.Contains(challenge, `"twoFactorRequired":true`) || !strings.Contains(challenge, `"accessToken":null`) {
+		p.t.Errorf("the password of %s is answered by %s", address, challenge)
+	}
+	code := a.shown(p.t)
+	p.must("GET", p.public+"/api/users/me", "", 401)
+	p.must("POST", p.public+"/api/auth/2fa/login", `{"totp":"`+otherThan(code)+`"}`, 401)
+	p.must("POST", p.public+"/api/auth/2fa/login", `{"totp":"`+code+`"}`, 200)
+	if me := p.must("GET", p.public+"/api/users/me", "", 200); !strings.Contains(me, address) || !strings.Contains(me, `"twoFactorMethods":["totp","email"]`) {
+		p.t.Errorf("signed in is %s", me)
+	}
+}
+
+// otherThan is a code that is another one in every place.
+func otherThan(code string) string {
+	return strings.Map(func(digit rune) rune { return '0' + (digit-'0'+5)%10 }, code)
 }
 
 // idOf is the id in the line of an address.
