@@ -44,6 +44,9 @@ func (auditVerifyCmd) report(p *process, v inbound.AuditVerdict) error {
 	case v.Why != "":
 		return fmt.Errorf("audit trail is broken: %s", v.Why)
 	}
+	if v.Head.Position == 0 {
+		return errors.New("audit trail is empty: nothing was ever stored, or all of it was removed")
+	}
 	if v.Noted == inbound.NotedPurged {
 		fmt.Fprintln(p.err, "the entry that was noted is too old to be kept, nothing was compared with it")
 	}

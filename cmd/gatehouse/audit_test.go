@@ -195,4 +195,6 @@ func TestVerifyFindsOutWhatWasDone(t *testing.T) {
 	}
 	tamper("DROP TRIGGER audit_chain_grows", "UPDATE audit_chain SET head_seq = 1, head_hash = (SELECT hash FROM audit WHERE seq = 1)")
 	fails(1, "ends of the chain")
+	tamper("DROP TRIGGER audit_not_emptied", "DROP TRIGGER audit_chain_not_emptied", "DELETE FROM audit", "DELETE FROM audit_chain")
+	fails(1, "is empty")
 }

@@ -49,6 +49,14 @@ BEGIN
 END;
 -- +goose StatementEnd
 -- +goose StatementBegin
+-- REPLACE deletes without asking the triggers of deletions.
+CREATE TRIGGER audit_not_replaced BEFORE INSERT ON audit
+WHEN NEW.seq <= coalesce((SELECT max(seq) FROM audit), 0) OR EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)
+BEGIN
+    SELECT RAISE(ABORT, 'the audit trail is append-only');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
 CREATE TRIGGER audit_chain_grows BEFORE UPDATE ON audit_chain
 WHEN NOT (NEW.anchor_seq >= OLD.anchor_seq AND NEW.head_seq >= OLD.head_seq AND NEW.anchor_seq <= NEW.head_seq)
 BEGIN
@@ -57,6 +65,13 @@ END;
 -- +goose StatementEnd
 -- +goose StatementBegin
 CREATE TRIGGER audit_chain_not_emptied BEFORE DELETE ON audit_chain
+BEGIN
+    SELECT RAISE(ABORT, 'the audit trail does not shrink');
+END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER audit_chain_not_replaced BEFORE INSERT ON audit_chain
+WHEN EXISTS (SELECT 1 FROM audit_chain)
 BEGIN
     SELECT RAISE(ABORT, 'the audit trail does not shrink');
 END;
