@@ -30,7 +30,7 @@ var now = time.Date(2028, 2, 29, 23, 59, 59, 123456000, time.UTC)
 var personal = []string{
 	"ada.canary@example.com", "Ada.Canary@Example.com", "203.0.113.77", "2001:db8:ca::1", "CanaryBrowser", "CanaryOS", "CanaryCity",
 	"canary-access-token", "canary-refresh-token", "canary-mail-token", "canary-network", "canary device", "198.51.100.0/24",
-	"CANARYSECRET", "CANARYPENDING", "canary-recovery", "424242",
+	"CANARYSECRET", "CANARYPENDING", "Canary Phone", "canary-recovery", "424242",
 }
 
 func ada() principal.Snapshot {

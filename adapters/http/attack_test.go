@@ -1,6 +1,8 @@
 package http_test
 
 import (
+	"encoding/json"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -70,6 +72,45 @@ func TestACookieThatCannotBeReadIsOneTooMany(t *testing.T) {
 	w := newWorld(t)
 	ada := w.member("ada@example.com")
 	w.want(401, "ACCESS_TOKEN_INVALID", req("GET /api/users/me", "", set("Cookie", `access_token=`+ada.access+`; access_token=a\b`)))
+}
+
+// Faults F59: whatever strangers send, the log has lines of JSON of a bounded
+// length, one record in each, and nothing that a terminal obeys.
+func TestNothingThatIsSentBreaksALineOfTheLog(t *testing.T) {
+	w := newWorld(t, withProxies("127.0.0.0/8"), with(func(d *adapter.Deps) { d.Limits.Enabled = false }))
+	ada := w.member("ada@example.com")
+	const evil = "\x1b[2J\u2028\n{\"msg\":\"audit\",\"forged\":true}"
+	long := strings.Repeat("long", 1<<18)
+	header := strings.NewReplacer("\n", "", "\x1b", "").Replace(evil)
+	path := url.PathEscape(evil)
+	label := `"session":{"browser":` + quoted(evil) + `,"os":` + quoted(evil) + `}`
+	for _, r := range []request{
+		req("GET /"+path, ""), req("GET /api/users/"+path, "", bearer(ada.access)), req("GET /api/users/me?"+path+"="+path, "", bearer(ada.access)),
+		req("GET /api/auth/status?locale="+path, ""), req("DELETE /api/users/me/sessions/"+path, "", bearer(ada.access)),
+		req("GET /api/users/me", "", bearer(ada.access), set("User-Agent", header), set("Accept-Language", header), set("X-Request-Id", header), set("Forwarded", header), set("X-Forwarded-For", header)),
+		req("GET /api/users/me", "", bearer(ada.access), set("User-Agent", long[:60_000]), set("X-Request-Id", long[:9_000])),
+		req("GET /api/users/me", "", bearer(header)), req("GET /api/users/me", "", cookie("access_token", path)),
+		req("POST /api/auth/login", `{"email":`+quoted(evil)+`,"password":`+quoted(evil)+`,`+label+`}`),
+		req("POST /api/auth/login", `{"email":"ada@example.com","password":`+quoted(goodPassword)+`,`+label+`}`, set("User-Agent", header)),
+		req("POST /api/auth/register", `{"email":"eve@example.com","password":`+quoted(goodPassword)+`,"name":`+quoted(evil)+`}`),
+		req("POST /api/auth/register", `{`+quoted(evil)+`:`+quoted(long[:40_000])+`}`), req("POST /api/auth/login", evil+long),
+	} {
+		w.send(r)
+	}
+	records := 0
+	for line := range strings.Lines(w.log.String()) {
+		record := map[string]any{}
+		if err := json.Unmarshal([]byte(line), &record); err != nil || len(line) > 4096 || strings.ContainsAny(line, "\x1b\u2028") {
+			t.Errorf("a line of %d bytes, %v: %.300q", len(line), err, line)
+		}
+		if record["forged"] != nil {
+			t.Errorf("a record was forged: %s", line)
+		}
+		records++
+	}
+	if records < 14 {
+		t.Errorf("%d records", records)
+	}
 }
 
 func TestTheMethodOfAStrangerIsNotLogged(t *testing.T) {
