@@ -74,10 +74,11 @@ func (d DisablerDeps) disable(
 		if d.Required && !p.Factors().Any() {
 			return fault.New(fault.CannotDisableOnlyTwoFactorMethod)
 		}
-		if err := erase(ctx, s, p.ID()); err != nil {
+		// Challenges are locked before what answers them, as whoever guesses does.
+		if err := voidChallenges(ctx, s, p.ID(), c.now); err != nil {
 			return err
 		}
-		return voidChallenges(ctx, s, p.ID(), c.now)
+		return erase(ctx, s, p.ID())
 	})
 	if err != nil {
 		return nil, err

@@ -3,9 +3,11 @@ package twofactor_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"gatehouse/application/password/passwordtest"
 	app "gatehouse/application/twofactor"
@@ -118,6 +120,55 @@ func TestWhatGoesOffIsErased(t *testing.T) {
 		told(t, got, notice.TwoFactorRemoved, method)
 		err := w.store.Single().MailedCodes.Try(t.Context(), "ada", noon)
 		same(t, "mailed code", errors.Is(err, outbound.ErrStale), left.TOTP)
+	}
+}
+
+// locks notes in which order challenges and mailed codes are locked.
+type locks struct {
+	outbound.UnitOfWork
+
+	order []string
+}
+
+func (l *locks) Within(ctx context.Context, fn func(context.Context, outbound.Stores) error) error {
+	return l.UnitOfWork.Within(ctx, func(ctx context.Context, s outbound.Stores) error {
+		s.OneTime, s.MailedCodes = lockedItems{s.OneTime, l}, lockedCodes{s.MailedCodes, l}
+		return fn(ctx, s)
+	})
+}
+
+type lockedItems struct {
+	outbound.OneTime
+
+	by *locks
+}
+
+func (i lockedItems) Void(ctx context.Context, of principal.ID, k onetime.Kind, keep string, now time.Time) error {
+	i.by.order = append(i.by.order, "challenges")
+	return i.OneTime.Void(ctx, of, k, keep, now)
+}
+
+type lockedCodes struct {
+	outbound.MailedCodes
+
+	by *locks
+}
+
+func (c lockedCodes) Void(ctx context.Context, of principal.ID) error {
+	c.by.order = append(c.by.order, "code")
+	return c.MailedCodes.Void(ctx, of)
+}
+
+// Whoever guesses counts at the challenge first, then at the code. In another
+// order here the two would wait for each other, until a database ends it.
+func TestChallengesAreLockedBeforeTheCodesThatAnswerThem(t *testing.T) {
+	w := newWorld(t, factor.Email)
+	l, d := &locks{UnitOfWork: w.work}, w.leaving()
+	d.Work = l
+	_, err := app.NewEmailDisabler(d).Do(t.Context(), inbound.DisableEmail{Context: by()})
+	check(t, err)
+	if !slices.Equal(l.order, []string{"challenges", "code"}) {
+		t.Errorf("locked in this order: %v", l.order)
 	}
 }
 
