@@ -305,8 +305,9 @@ func areIdentities(all []principal.Identity) bool {
 const mostCodes = 32
 
 // factors returns what is on. An authenticator app needs its secret, mailed
-// codes a verified address; a passkey belongs to the installation it was made
-// in.
+// codes a verified address, and both a password, without which nobody could
+// answer with them (contract §7.4); a passkey belongs to the installation it was
+// made in.
 func (i *Importer) factors(f **fault.Error, u inbound.PortableUser) (set factor.Set) {
 	broke := func(field string, rule fault.Rule, ok bool) {
 		if !ok {
@@ -333,6 +334,7 @@ func (i *Importer) factors(f **fault.Error, u inbound.PortableUser) (set factor.
 		broke("totpSecret", fault.RuleRequired, !u.TOTPSecret.Missing())
 		broke("totpSecret", fault.RulePattern, u.TOTPSecret.Missing() || isSecret)
 	}
+	broke("passwordHash", fault.RuleRequired, !set.Any() || !u.PasswordHash.IsZero() || len(u.Identities) == 0)
 	broke("emailVerified", fault.RuleRequired, !set.Email || u.EmailVerified)
 	broke("recoveryCodeHashes", fault.RuleMaxLength, len(u.RecoveryCodes) <= mostCodes)
 	broke("recoveryCodeHashes", fault.RulePattern, len(u.RecoveryCodes) == 0 || set.TOTP && shareSalt(u.RecoveryCodes))

@@ -186,6 +186,10 @@ func TestEveryRuleThatIsBrokenIsNamed(t *testing.T) {
 		"an app without":    {func(u *inbound.PortableUser) { u.Factors = []factor.Method{factor.TOTP} }, "totpSecret:required"},
 		"no secret":         {func(u *inbound.PortableUser) { u.TOTPSecret = secret.New("1") }, "totpSecret:pattern"},
 		"another preferred": {func(u *inbound.PortableUser) { u.TOTPSecret, u.Preferred = secret.New(app1), factor.Email }, "preferredTwoFactorMethod:enum"},
+		"codes beside no password": {func(u *inbound.PortableUser) {
+			u.PasswordHash, u.Identities = password.Hash{}, []principal.Identity{{Provider: "x", Subject: "1"}}
+			u.TOTPSecret = secret.New(app1)
+		}, "passwordHash:required"},
 		"unverified":        {func(u *inbound.PortableUser) { u.Factors = []factor.Method{factor.Email} }, "emailVerified:required"},
 		"codes for nothing": {func(u *inbound.PortableUser) { u.RecoveryCodes = like("a", "1") }, "recoveryCodeHashes:pattern"},
 		"codes of two sets": {func(u *inbound.PortableUser) {
