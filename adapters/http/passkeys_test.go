@@ -771,6 +771,18 @@ func TestAnUnlockedPasskeyIsNoSignInByItself(t *testing.T) {
 	w.ok(w.entering(d))
 }
 
+// Who has said nothing of themselves is named by their passkey (Level 3 §7.2,
+// step 6); who has a challenge is known already.
+func TestAPasskeySaysWhoSignsIn(t *testing.T) {
+	w := newWorld(t)
+	d := w.device()
+	a, _ := w.withPasskey(d)
+	d.Handle = nil
+	w.want(401, "PASSKEY_INVALID", w.entering(d))
+	w.ok(w.steppingUp(a, d))
+	w.ok(w.completing(d, w.challenge()))
+}
+
 // Strangers who guess passwords keep nobody from signing in by a passkey.
 func TestAPasskeySignsInDuringTheDelayOfAnAccount(t *testing.T) {
 	w := newWorld(t, unlimited)

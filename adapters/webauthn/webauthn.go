@@ -184,6 +184,7 @@ func (*Party) Claimed(answer passkey.Document) (passkey.Claim, error) {
 		RawID    protocol.URLEncodedBase64 `json:"rawId"`
 		Response struct {
 			ClientDataJSON protocol.URLEncodedBase64 `json:"clientDataJSON"`
+			UserHandle     protocol.URLEncodedBase64 `json:"userHandle"`
 		} `json:"response"`
 	}
 	var client struct {
@@ -196,7 +197,9 @@ func (*Party) Claimed(answer passkey.Document) (passkey.Claim, error) {
 	if err != nil || len(outer.RawID) == 0 || len(outer.RawID) > maxCredential || client.Challenge == "" {
 		return passkey.Claim{}, fmt.Errorf("%w: it names no challenge or no key", outbound.ErrAnswerInvalid)
 	}
-	return passkey.Claim{Challenge: secret.New(client.Challenge), Credential: outer.RawID}, nil
+	return passkey.Claim{
+		Challenge: secret.New(client.Challenge), Credential: outer.RawID, Named: len(outer.Response.UserHandle) > 0,
+	}, nil
 }
 
 // Used implements [outbound.Authenticators].

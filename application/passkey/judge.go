@@ -70,6 +70,8 @@ func (j *Judge) judge(ctx context.Context, answer passkey.Document, v passkey.Ve
 		return Proof{}, fmt.Errorf("find passkey: %w", err)
 	case c.of != "" && before.Principal != c.of:
 		return Proof{}, fault.New(fault.PasskeyNotFound).Because(errors.New("the passkey is another person's"))
+	case c.of == "" && !claim.Named: // by whoever answers, who has to say it (Level 3 §7.2, step 6)
+		return Proof{}, fault.New(fault.PasskeyInvalid).Because(errors.New("it names no user"))
 	}
 	use, err := j.d.Authenticators.Used(answer, claim.Challenge, v, before)
 	if err != nil {

@@ -46,6 +46,7 @@ type Key struct {
 type Claim struct {
 	Challenge  secret.Text
 	Credential []byte
+	Named      bool // whose passkey it is, by a user handle
 }
 
 // Use is what an authenticator has proven by an answer.

@@ -98,7 +98,7 @@ func authenticatorsMakeAndUse(t *testing.T, m AuthenticatorMaker) {
 	d.Behave(b)
 	answer := d.Use(question)
 	claim, err := a.Claimed(answer)
-	if err != nil || !claim.Challenge.Equal(c) || !bytes.Equal(claim.Credential, k.Credential) {
+	if err != nil || !claim.Challenge.Equal(c) || !bytes.Equal(claim.Credential, k.Credential) || !claim.Named {
 		t.Errorf("claim %+v, %v", claim, err)
 	}
 	if use, err := a.Used(answer, c, passkey.Required, k); err != nil || use != (passkey.Use{SignCount: k.SignCount + 1, Verified: true}) {
