@@ -767,6 +767,11 @@ func TestAnUnlockedPasskeyIsNoSignInByItself(t *testing.T) {
 	if c := w.claims(token.Access, in.text("accessToken")); c.ACR != "aal2" {
 		t.Errorf("claims %+v", c)
 	}
+	w.ok(w.completingStepUp(a, d)) // or who has such a key alone could never change anything again
+	question := w.question("POST /api/auth/passkeys/step-up/options", bearer(a.access))
+	if !strings.Contains(string(question), `"userVerification":"preferred"`) {
+		t.Errorf("what may be either proof asks for %s", question)
+	}
 	d.Unverified = false
 	w.ok(w.entering(d))
 }

@@ -65,9 +65,15 @@ type StepUpAsker struct{ d AskerDeps }
 // NewStepUpAsker returns a StepUpAsker.
 func NewStepUpAsker(d AskerDeps) *StepUpAsker { return &StepUpAsker{d} }
 
-// Do implements [inbound.UseCase].
+// Do implements [inbound.UseCase]. The answer may be the only proof or a second
+// one, which may have to do without a verified user: a key that can verify nobody
+// has to be able to answer.
 func (a *StepUpAsker) Do(ctx context.Context, cmd inbound.BeginPasskeyStepUp) (passkey.Document, error) {
-	return a.d.ask(ctx, cmd.Caller.PrincipalID, passkey.Required, StepUp(cmd.Caller))
+	v := passkey.Required
+	if a.d.Second != passkey.Required {
+		v = passkey.Preferred
+	}
+	return a.d.ask(ctx, cmd.Caller.PrincipalID, v, StepUp(cmd.Caller))
 }
 
 // ask asks for one of the passkeys of somebody. It refuses with 2FA_DISABLED when

@@ -144,7 +144,7 @@ func (c *PasskeyStepUpCompleter) Do(ctx context.Context, cmd inbound.CompleteSte
 		if err := c.d.enabled(ctx, cmd.Challenge.Principal); err != nil {
 			return passkey.Proof{}, err
 		}
-		return c.d.Judge.Alone(ctx, cmd.Answer, ceremony)
+		return c.d.Judge.Besides(ctx, cmd.Answer, ceremony)
 	}, func(proof passkey.Proof) (up inbound.SteppedUp, err error) {
 		err = c.d.answer(ctx, cmd.Challenge, proof, ceremony,
 			func(ctx context.Context, s outbound.Stores, p *principal.Principal, proven session.Proven) error {
