@@ -8,6 +8,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -29,6 +30,7 @@ const filesPath = "/api/files/"
 // avatars serves pictures of users.
 type avatars struct {
 	limit  int64 // bytes of a file
+	room   room
 	set    inbound.UseCase[inbound.SetAvatar, inbound.Self]
 	remove inbound.UseCase[inbound.RemoveAvatar, inbound.Self]
 	find   inbound.UseCase[inbound.FindFile, inbound.File]
@@ -36,6 +38,11 @@ type avatars struct {
 
 // SetAvatar handles PUT /api/users/me/avatar (P6).
 func (h avatars) SetAvatar(ctx context.Context, r api.SetAvatarRequestObject) (api.SetAvatarResponseObject, error) {
+	leave, err := h.room.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	file, err := fileIn(r.Body, h.limit)
 	if err != nil {
 		return nil, err
@@ -95,6 +102,24 @@ func hasTag(list, tag string) bool {
 		}
 	}
 	return false
+}
+
+// room is for so many uploads at once, each of which is in memory as a whole.
+type room chan struct{}
+
+// turn is how long an upload may wait before any of it is read.
+const turn = 5 * time.Second
+
+// enter waits for a place. It refuses with SERVICE_OVERLOADED.
+func (r room) enter(ctx context.Context) (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, turn)
+	defer cancel()
+	select {
+	case r <- struct{}{}:
+		return func() { <-r }, nil
+	case <-ctx.Done():
+		return nil, fault.New(fault.ServiceOverloaded).Because(errors.New("too many uploads at once"))
+	}
 }
 
 // isForm asks for a form with files, not compressed.

@@ -479,7 +479,7 @@ func (w *world) compose(s setup) adapter.Deps {
 
 		Refused: w.refused,
 		Buckets: faultyBuckets{memory.NewBuckets(), w.faults}, Words: words(), Traffic: w.traffic, NewID: newID, Now: now,
-		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Stopping: w.stopping, Unfit: func(context.Context) error { return nil }, BaseURL: base, BodyLimit: 64 << 10, AvatarLimit: 5 << 20,
+		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Stopping: w.stopping, Unfit: func(context.Context) error { return nil }, BaseURL: base, BodyLimit: 64 << 10, AvatarLimit: 5 << 20, Uploads: 8,
 		StepUpAge: 10 * time.Minute,
 		Transport: adapter.Transport{HeaderAllowed: true, HeaderPreferred: true},
 		Limits: adapter.Limits{

@@ -126,6 +126,7 @@ type Deps struct {
 	TrustedProxies []netip.Prefix
 	BodyLimit      int64 // bytes
 	AvatarLimit    int64 // bytes of a picture
+	Uploads        int   // of pictures at once; others wait
 	Transport      Transport
 	Limits         Limits
 	StepUpAge      time.Duration // of the oldest proof that a step-up token stands for
@@ -236,7 +237,7 @@ func New(d Deps) (http.Handler, error) {
 		},
 		export:    export{d.ExportSelf},
 		users:     users{d.jar(), d.FindUsers, d.ViewUser, d.DeleteUser, d.DisableUser, d.EnableUser},
-		avatars:   avatars{d.AvatarLimit, d.SetAvatar, d.RemoveAvatar, d.FindFile},
+		avatars:   avatars{d.AvatarLimit, make(room, d.Uploads), d.SetAvatar, d.RemoveAvatar, d.FindFile},
 		admins:    admins{d.GrantAdmin, d.RevokeAdmin},
 		guests:    guests{say, d.CreateGuest, d.ConvertGuest},
 		groups:    groups{d.CreateGroup, d.ListGroups, d.ShowGroup, d.UpdateGroup, d.DeleteGroup, d.AddMember, d.RemoveMember},

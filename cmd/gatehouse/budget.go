@@ -65,6 +65,14 @@ func pictureBudget() int64 {
 	return min(debug.SetMemoryLimit(-1)/2, plenty)
 }
 
+// uploadsAtOnce is how many pictures of so many bytes may be on their way here at
+// once: they may take an eighth of the memory, each twice its size while it is
+// read.
+func uploadsAtOnce(size int64) int {
+	const fewest, most = 2, 64
+	return int(min(max(debug.SetMemoryLimit(-1)/8/(2*size), fewest), most))
+}
+
 // giveMemoryBack returns to the system what hashes took, once nobody has
 // hashed for a while: each takes many megabytes, and the collector by itself
 // keeps them for minutes.

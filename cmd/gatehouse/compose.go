@@ -494,6 +494,7 @@ func (s *service) deps(words httpadapter.Words, p parts, a around) (d httpadapte
 		NewID: newID, Now: now, Log: s.log, Stopping: &s.flights.stopping, Unfit: s.currentKeys,
 
 		BaseURL: base, AllowedOrigins: cfg.HTTP.AllowedOrigins, TrustedProxies: trusted, BodyLimit: int64(cfg.HTTP.BodyLimit), AvatarLimit: int64(cfg.Avatars.MaxBytes),
+		Uploads:   uploadsAtOnce(int64(cfg.Avatars.MaxBytes)),
 		Transport: httpadapter.Transport{HeaderAllowed: cfg.Tokens.HeaderAllowed, HeaderPreferred: cfg.Tokens.HeaderPreferred},
 		Limits: httpadapter.Limits{
 			Enabled: cfg.Limits.Enabled,
