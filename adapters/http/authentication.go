@@ -15,7 +15,7 @@ import (
 // authentication serves accounts with a password, and their tokens.
 type authentication struct {
 	speaker
-	register inbound.UseCase[inbound.Register, inbound.Done]
+	register inbound.UseCase[inbound.Register, inbound.Registered]
 	signIn   inbound.UseCase[inbound.SignIn, inbound.SignedIn]
 	signOut  inbound.UseCase[inbound.SignOut, inbound.SignedOut]
 	refresh  inbound.UseCase[inbound.Refresh, inbound.SignedIn]

@@ -13,7 +13,7 @@ import (
 // mailed one, and leaves the cookies of the caller alone: they may be another
 // account's.
 type recovery struct {
-	request inbound.UseCase[inbound.RequestPasswordReset, inbound.MailSent]
+	request inbound.UseCase[inbound.RequestPasswordReset, inbound.ResetRequested]
 	rest    inbound.UseCase[inbound.PasswordResetCooldown, inbound.Cooldown]
 	reset   inbound.UseCase[inbound.ResetPassword, inbound.PasswordReset]
 }

@@ -71,7 +71,7 @@ type Audited interface {
 	Via() audit.Origin
 }
 
-// Aimed is a command that says what it is done to.
+// Aimed is a command, or an answer, that says what it is done to.
 type Aimed interface{ Aim() audit.Target }
 
 // Concerning is an answer, or what comes with a refusal, that says whom the
@@ -101,8 +101,10 @@ func Audit[In Audited, Out any](log outbound.AuditLog, now func() time.Time, nex
 // of whom an operator, who is nobody, has named in another way than by an id.
 func involve(e audit.Entry, in Audited, out any, err error) audit.Entry {
 	by := in.By()
-	if aimed, ok := in.(Aimed); ok {
-		e.Target = aimed.Aim()
+	for _, said := range []any{in, out} {
+		if aimed, ok := said.(Aimed); ok {
+			e.Target = aimed.Aim()
+		}
 	}
 	if !by.IsNobody() {
 		e.Principal, e.Session = by.PrincipalID, by.SessionID

@@ -247,6 +247,28 @@ func TestAnAimIsOnRecord(t *testing.T) {
 	}
 }
 
+// Who asks for an account or a link is nobody, and whom it turned out to
+// concern is no caller.
+func TestAnAnswerMaySayWhomItConcerned(t *testing.T) {
+	from, _ := client.ParseAddress("192.0.2.77")
+	at := inbound.Context{From: client.Info{Address: from}, Request: "r1"}
+	d := &diary{}
+	register := decorate.Audit(d, clock, inbound.Func[inbound.Register, inbound.Registered](func(context.Context, inbound.Register) (inbound.Registered, error) {
+		return inbound.Registered{Account: "ada"}, nil
+	}))
+	_, err := register.Do(t.Context(), inbound.Register{Context: at})
+	if want := (audit.Entry{At: noon, Command: "Register", Target: audit.Target{Principal: "ada"}, Origin: here}); err != nil || d.entry != want {
+		t.Errorf("entry = %+v, %v\nwant    %+v", d.entry, err, want)
+	}
+	forget := decorate.Audit(d, clock, inbound.Func[inbound.RequestPasswordReset, inbound.ResetRequested](func(context.Context, inbound.RequestPasswordReset) (inbound.ResetRequested, error) {
+		return inbound.ResetRequested{}, nil
+	}))
+	_, err = forget.Do(t.Context(), inbound.RequestPasswordReset{Context: at})
+	if want := (audit.Entry{At: noon, Command: "RequestPasswordReset", Origin: here}); err != nil || d.entry != want {
+		t.Errorf("entry = %+v, %v\nwant    %+v", d.entry, err, want)
+	}
+}
+
 // done carries a command out.
 func done[In decorate.Audited](cmd In, out inbound.Self) func(context.Context, outbound.AuditLog) error {
 	return func(ctx context.Context, log outbound.AuditLog) error {

@@ -19,8 +19,8 @@ import (
 )
 
 var (
-	_ inbound.UseCase[inbound.RequestPasswordReset, inbound.MailSent]  = (*ResetRequester)(nil)
-	_ inbound.UseCase[inbound.PasswordResetCooldown, inbound.Cooldown] = (*ResetCooldown)(nil)
+	_ inbound.UseCase[inbound.RequestPasswordReset, inbound.ResetRequested] = (*ResetRequester)(nil)
+	_ inbound.UseCase[inbound.PasswordResetCooldown, inbound.Cooldown]      = (*ResetCooldown)(nil)
 )
 
 // ResetMail is what the operator has decided about the mails of who forgot a
@@ -48,19 +48,24 @@ type ResetRequester struct{ d ResetRequesterDeps }
 func NewResetRequester(d ResetRequesterDeps) *ResetRequester { return &ResetRequester{d} }
 
 // Do implements [inbound.UseCase].
-func (r *ResetRequester) Do(ctx context.Context, cmd inbound.RequestPasswordReset) (inbound.MailSent, error) {
+func (r *ResetRequester) Do(ctx context.Context, cmd inbound.RequestPasswordReset) (inbound.ResetRequested, error) {
 	to, broken := email.Parse(cmd.Email)
 	switch {
 	case len(broken) > 0:
-		return inbound.MailSent{}, fault.Invalid("email", broken...)
+		return inbound.ResetRequested{}, fault.Invalid("email", broken...)
 	case !r.d.Mail.On:
-		return inbound.MailSent{}, letter.Off()
+		return inbound.ResetRequested{}, letter.Off()
 	}
+	var of principal.ID
 	w := wish{cmd: cmd, to: to, mail: r.d.Mail, now: r.d.Now(), noticeID: r.d.NewID(), token: r.d.NewSecret()}
-	if err := r.d.Work.Within(ctx, w.settle); err != nil {
-		return inbound.MailSent{}, err
+	err := r.d.Work.Within(ctx, func(ctx context.Context, s outbound.Stores) (err error) {
+		of, err = w.settle(ctx, s)
+		return err
+	})
+	if err != nil {
+		return inbound.ResetRequested{}, err
 	}
-	return inbound.MailSent{Cooldown: r.d.Mail.Cooldown}, nil
+	return inbound.ResetRequested{MailSent: inbound.MailSent{Cooldown: r.d.Mail.Cooldown}, Account: of}, nil
 }
 
 // wish is one request with all that was decided before the transaction.
@@ -74,31 +79,31 @@ type wish struct {
 }
 
 // settle takes the same steps whether or not somebody has the address (faults
-// F34): without an owner the link is nobody's, and is told to nobody.
-func (w wish) settle(ctx context.Context, s outbound.Stores) error {
+// F34): without an owner the link is nobody's, and is told to nobody. It returns
+// whose it is.
+func (w wish) settle(ctx context.Context, s outbound.Stores) (of principal.ID, err error) {
 	if err := letter.Ask(ctx, s, notice.PasswordReset, w.to.Normal(), w.now, w.mail.Cooldown); err != nil {
-		return err
+		return "", err
 	}
 	p, err := s.Principals.ByEmail(ctx, w.to.Normal())
 	if err != nil && !errors.Is(err, outbound.ErrNotFound) {
-		return fmt.Errorf("look for address: %w", err)
+		return "", fmt.Errorf("look for address: %w", err)
 	}
-	if err := w.link(ctx, s, p); err != nil {
-		return err
-	}
-	n, due, err := w.notice(ctx, s, p)
-	if err != nil || !due {
-		return err
-	}
-	return letter.Queue(ctx, s, n)
-}
-
-// link makes a link for p, and every older one worthless.
-func (w wish) link(ctx context.Context, s outbound.Stores, p *principal.Principal) error {
-	var of principal.ID
 	if p != nil {
 		of = p.ID()
 	}
+	if err := w.link(ctx, s, of); err != nil {
+		return "", err
+	}
+	n, due, err := w.notice(ctx, s, p)
+	if err != nil || !due {
+		return of, err
+	}
+	return of, letter.Queue(ctx, s, n)
+}
+
+// link makes a link of a principal, and every older one worthless.
+func (w wish) link(ctx context.Context, s outbound.Stores, of principal.ID) error {
 	if err := s.OneTime.Void(ctx, of, onetime.PasswordReset, "", w.now); err != nil {
 		return fmt.Errorf("void reset links: %w", err)
 	}

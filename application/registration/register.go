@@ -16,7 +16,7 @@ import (
 	"gatehouse/ports/outbound"
 )
 
-var _ inbound.UseCase[inbound.Register, inbound.Done] = (*Registrar)(nil)
+var _ inbound.UseCase[inbound.Register, inbound.Registered] = (*Registrar)(nil)
 
 // RegistrarDeps are what a [Registrar] works with. All are required.
 type RegistrarDeps struct {
@@ -44,19 +44,19 @@ var errOvertaken = errors.New("the address was free or taken, every time until w
 
 // Do implements [inbound.UseCase]. A free and a taken address take the same
 // way: one hash, one look for the owner, one call that stores what it means.
-func (r *Registrar) Do(ctx context.Context, cmd inbound.Register) (inbound.Done, error) {
+func (r *Registrar) Do(ctx context.Context, cmd inbound.Register) (inbound.Registered, error) {
 	wish := account.Wish{Email: cmd.Email, Name: cmd.Name, Password: cmd.Password, Mailed: r.d.Mailed}
 	address, name, err := wish.Check(r.d.Policy)
 	if err != nil {
-		return inbound.Done{}, err
+		return inbound.Registered{}, err
 	}
 	if err := r.d.Leaks.Refuse(ctx, "password", cmd.Password); err != nil {
-		return inbound.Done{}, err
+		return inbound.Registered{}, err
 	}
 	// It is paid for a taken address too, so that the time taken says nothing.
 	hash, err := wish.Hash(ctx, r.d.Hasher, cmd.From.Address.Network())
 	if err != nil {
-		return inbound.Done{}, err
+		return inbound.Registered{}, err
 	}
 	now := r.d.Now()
 	a := arrival{
@@ -68,12 +68,12 @@ func (r *Registrar) Do(ctx context.Context, cmd inbound.Register) (inbound.Done,
 	}
 	for range rounds {
 		// One for both calls: a store knows the keys of what it has read.
-		done, err := a.settle(ctx, r.d.Work.Single())
+		of, done, err := a.settle(ctx, r.d.Work.Single())
 		if err != nil || done {
-			return inbound.Done{}, err
+			return inbound.Registered{Account: of}, err
 		}
 	}
-	return inbound.Done{}, errOvertaken
+	return inbound.Registered{}, errOvertaken
 }
 
 // arrival is one request with all that was decided before it is stored.
@@ -86,24 +86,25 @@ type arrival struct {
 	user     *principal.Principal // as it will be if the address is free
 }
 
-// settle returns false when what it found had changed before it was stored.
-func (a arrival) settle(ctx context.Context, s outbound.Stores) (bool, error) {
+// settle returns whose address it is, and false when what it found had changed
+// before it was stored.
+func (a arrival) settle(ctx context.Context, s outbound.Stores) (of principal.ID, done bool, err error) {
 	owner, err := s.Principals.ByEmail(ctx, a.user.Email().Normal())
 	switch {
 	case errors.Is(err, outbound.ErrNotFound):
 		got, err := s.Entry.Register(ctx, outbound.Registration{User: a.user, Mail: a.verification()})
 		if err != nil {
-			return false, fmt.Errorf("add user: %w", err)
+			return "", false, fmt.Errorf("add user: %w", err)
 		}
-		return got.Done, nil
+		return a.user.ID(), got.Done, nil
 	case err != nil:
-		return false, fmt.Errorf("look for address: %w", err)
+		return "", false, fmt.Errorf("look for address: %w", err)
 	}
 	got, err := s.Entry.TurnAway(ctx, outbound.Collision{Owner: owner, Cooldown: a.cooldown(), Alert: a.alert(owner)})
 	if err != nil {
-		return false, fmt.Errorf("turn away: %w", err)
+		return "", false, fmt.Errorf("turn away: %w", err)
 	}
-	return got.Done, nil
+	return owner.ID(), got.Done, nil
 }
 
 // verification is the mail with the link, if it is wanted.

@@ -111,6 +111,12 @@ func TestWhatIsAskedIsOnRecord(t *testing.T) {
 			if e := p.awaits(admin, "&principal="+who, "SignIn", "INVALID_CREDENTIALS"); e.TargetID != who || e.PrincipalID != "" {
 				t.Errorf("of the attempt at an account on record is %+v", e)
 			}
+			must(t, eve.do(t.Context(), "POST", "/api/auth/password/reset-request", `{"email":"ada@example.com"}`))
+			for _, command := range []string{"Register", "RequestPasswordReset"} {
+				if e := p.awaits(admin, "&principal="+who, command, "DONE"); e.TargetID != who || e.PrincipalID != "" {
+					t.Errorf("of %s, which nobody asked for, on record is %+v", command, e)
+				}
+			}
 			if e := p.awaits(admin, "", "EnsureAdmin", "DONE"); e.TargetID != admin.id(t) || e.Network != "" || e.RequestID != "" {
 				t.Errorf("of what an operator did on record is %+v", e)
 			}

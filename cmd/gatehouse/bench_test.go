@@ -71,11 +71,11 @@ func repeat[In, Out any](b *testing.B, name string, uc inbound.UseCase[In, Out],
 func BenchmarkUseCases(b *testing.B) {
 	onBoth(b, func(b *testing.B, _ *service, uc httpadapter.Deps) {
 		secret, total := password.NewPlain(first), 0
-		register := func(inbound.Done) inbound.Register {
+		register := func(inbound.Registered) inbound.Register {
 			total++
 			return inbound.Register{Email: fmt.Sprintf("ada%d@example.com", total), Name: "Ada", Password: secret, SendEmail: true}
 		}
-		done, err := uc.Register.Do(b.Context(), register(inbound.Done{}))
+		done, err := uc.Register.Do(b.Context(), register(inbound.Registered{}))
 		must(b, err)
 		ada := inbound.SignIn{Email: "ada1@example.com", Password: secret}
 		in, err := uc.SignIn.Do(b.Context(), ada)

@@ -3,6 +3,7 @@ package inbound
 import (
 	"time"
 
+	"gatehouse/domain/audit"
 	"gatehouse/domain/password"
 	"gatehouse/domain/principal"
 	"gatehouse/domain/secret"
@@ -19,6 +20,16 @@ type RequestPasswordReset struct {
 	Context
 	Email string
 }
+
+// ResetRequested is the answer to [RequestPasswordReset]. Whose address it is,
+// is not for who asked.
+type ResetRequested struct {
+	MailSent
+	Account principal.ID // "" when nobody has the address
+}
+
+// Aim says whose address it is, for the record.
+func (r ResetRequested) Aim() audit.Target { return audit.Target{Principal: r.Account} }
 
 // PasswordResetCooldown asks how long no such link can be asked for
 // (contract A11). Email may be any text, and whether anybody has it is not

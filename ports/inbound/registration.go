@@ -3,7 +3,9 @@ package inbound
 import (
 	"time"
 
+	"gatehouse/domain/audit"
 	"gatehouse/domain/password"
+	"gatehouse/domain/principal"
 	"gatehouse/domain/secret"
 )
 
@@ -17,6 +19,14 @@ type Register struct {
 	Password    password.Plain
 	SendEmail   bool // mail a verification link
 }
+
+// Registered is the answer to [Register]. Nothing of it is for who asked.
+type Registered struct {
+	Account principal.ID // which has the address, since now or before
+}
+
+// Aim says whose address it is, for the record.
+func (r Registered) Aim() audit.Target { return audit.Target{Principal: r.Account} }
 
 // VerifyEmail asks to note that the caller, whoever that is, owns the address
 // a link was mailed to (contract A7). It answers with the account.
