@@ -146,6 +146,9 @@ func leaveBehind(ctx context.Context, s outbound.Stores, of principal.ID, keep s
 	if err := s.OneTime.Void(ctx, of, onetime.PasswordReset, "", now); err != nil {
 		return fmt.Errorf("void reset links: %w", err)
 	}
+	if err := s.MailedCodes.Void(ctx, of); err != nil {
+		return fmt.Errorf("void mailed code: %w", err)
+	}
 	if err := s.Sessions.EndAll(ctx, of, keep, session.EmailChanged, now); err != nil {
 		return fmt.Errorf("end other sessions: %w", err)
 	}
