@@ -73,53 +73,75 @@ const kindGuest = "guest"
 var ambient = []string{string(fault.RouteNotFound), string(fault.MethodNotAllowed), string(fault.InternalError)}
 
 // gatesOf makes a gate for every operation of the document, keyed by its id.
-// An operation without a policy is an error: there is no default.
-func gatesOf(doc *openapi3.T, d Deps) (map[string][]echo.MiddlewareFunc, error) {
+func gatesOf(doc readDocument, d Deps) map[string][]echo.MiddlewareFunc {
 	defineFormats()
 	gates, own, cookies := map[string][]echo.MiddlewareFunc{}, d.origins(), d.jar()
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
-			g := &gate{d: d, origins: own, jar: cookies, route: routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op}}
-			if err := g.readPolicy(); err != nil {
-				return nil, fmt.Errorf("%s %s: %w", method, path, err)
+			g := &gate{
+				d: d, origins: own, jar: cookies, route: routers.Route{Spec: doc.T, Path: path, PathItem: item, Method: method, Operation: op},
+				policy: doc.policies[op], codes: doc.codes[op],
+				form:   op.RequestBody != nil && op.RequestBody.Value.Content[formData] != nil,
+				locale: op.Parameters.GetByInAndName("query", "locale") != nil,
+			}
+			if g.policy.OptionalWhen == publicProfiles && d.PublicProfiles {
+				g.policy.Access = accessOptional
 			}
 			gates[op.OperationID] = []echo.MiddlewareFunc{g.middleware}
 		}
 	}
-	return gates, nil
+	return gates
 }
 
-func (g *gate) readPolicy() error {
-	op := g.route.Operation
+// readDocument is the API document, with what it says of its operations in its
+// extensions.
+type readDocument struct {
+	*openapi3.T
+
+	policies map[*openapi3.Operation]policy
+	codes    map[*openapi3.Operation][]string
+}
+
+// readExtensions reads what a document says of its operations. One without a
+// policy is an error: there is no default.
+func readExtensions(doc *openapi3.T) (readDocument, error) {
+	read := readDocument{T: doc, policies: map[*openapi3.Operation]policy{}, codes: map[*openapi3.Operation][]string{}}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			p, err := policyOf(op)
+			if err == nil {
+				read.codes[op], err = codesOf(op)
+			}
+			if err != nil {
+				return readDocument{}, fmt.Errorf("%s %s: %w", method, path, err)
+			}
+			read.policies[op] = p
+		}
+	}
+	return read, nil
+}
+
+// publicProfiles is the one setting that x-gate may name.
+const publicProfiles = "directory.public_profiles"
+
+func policyOf(op *openapi3.Operation) (p policy, err error) {
 	raw, err := json.Marshal(op.Extensions["x-gate"])
 	if err == nil {
-		err = json.Unmarshal(raw, &g.policy)
+		err = json.Unmarshal(raw, &p)
 	}
 	if err != nil {
-		return fmt.Errorf("read x-gate: %w", err)
+		return p, fmt.Errorf("read x-gate: %w", err)
 	}
 	known := []access{accessNone, accessOptional, accessRequired, accessAdmin, accessRefresh, accessAnonymous, accessLogout, accessChallenge}
-	if !slices.Contains(known, g.policy.Access) {
-		return errors.New("x-gate names no known access")
+	switch {
+	case !slices.Contains(known, p.Access):
+		return p, errors.New("x-gate names no known access")
+	case !slices.Contains([]string{"", string(session.ForSignIn), string(session.ForStepUp), anyChallenge}, p.TwoFactor):
+		return p, errors.New("x-gate names no known purpose of a challenge")
+	case p.OptionalWhen != "" && p.OptionalWhen != publicProfiles:
+		return p, errors.New("x-gate names no known setting")
 	}
-	if !slices.Contains([]string{"", string(session.ForSignIn), string(session.ForStepUp), anyChallenge}, g.policy.TwoFactor) {
-		return errors.New("x-gate names no known purpose of a challenge")
-	}
-	switch g.policy.OptionalWhen {
-	case "":
-	case "directory.public_profiles":
-		if g.d.PublicProfiles {
-			g.policy.Access = accessOptional
-		}
-	default:
-		return errors.New("x-gate names no known setting")
-	}
-	if g.codes, err = codesOf(op); err != nil {
-		return err
-	}
-	g.form = op.RequestBody != nil && op.RequestBody.Value.Content[formData] != nil
-	g.locale = op.Parameters.GetByInAndName("query", "locale") != nil
-	return nil
+	return p, nil
 }
 
 func codesOf(op *openapi3.Operation) ([]string, error) {

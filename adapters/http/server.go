@@ -203,8 +203,14 @@ type handlers struct {
 
 var _ api.StrictServerInterface = handlers{}
 
-// document is parsed once: that takes longer than everything else of a start.
-var document = sync.OnceValues(api.Load)
+// document is read once: that takes longer than everything else of a start.
+var document = sync.OnceValues(func() (readDocument, error) {
+	doc, err := api.Load()
+	if err != nil {
+		return readDocument{}, err
+	}
+	return readExtensions(doc)
+})
 
 // New returns the handler of the public address.
 func New(d Deps) (http.Handler, error) {
@@ -212,10 +218,7 @@ func New(d Deps) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	gates, err := gatesOf(doc, d)
-	if err != nil {
-		return nil, err
-	}
+	gates := gatesOf(doc, d)
 	e := newEcho(d)
 	e.Binder = binder{}
 	e.Use(d.shutdownGate, d.origins().cors)
@@ -249,7 +252,7 @@ func New(d Deps) (http.Handler, error) {
 	if err := mount(e, d); err != nil {
 		return nil, err
 	}
-	return headAsGet(e, getOnly(doc)...), nil
+	return headAsGet(e, getOnly(doc.T)...), nil
 }
 
 // newEcho returns an Echo that answers every request in our terms: headers,
