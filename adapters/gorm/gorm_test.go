@@ -3,7 +3,11 @@ package gorm_test
 import (
 	"bytes"
 	"context"
+	"errors"
+	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -61,9 +65,38 @@ func databases(t *testing.T, run func(t *testing.T, url string)) {
 
 func sqliteURL(t *testing.T) string { return "sqlite://" + filepath.Join(t.TempDir(), "gatehouse.db") }
 
+// template is a SQLite database with the current schema: to make one takes
+// longer than most tests.
+var template struct {
+	sync.Mutex
+
+	file []byte
+}
+
+// unfold puts the template where there is no database yet.
+func unfold(t *testing.T, file string) {
+	t.Helper()
+	template.Lock()
+	defer template.Unlock()
+	if template.file == nil {
+		at := filepath.Join(t.TempDir(), "template.db")
+		db, err := gorm.Open(t.Context(), gorm.Config{URL: "sqlite://" + at})
+		must(t, err)
+		must(t, errors.Join(db.Migrate(t.Context()), db.Close()))
+		template.file, err = os.ReadFile(at)
+		must(t, err)
+	}
+	must(t, os.WriteFile(file, template.file, 0o600))
+}
+
 // open returns a database with the current schema.
 func open(t *testing.T, cfg gorm.Config) *gorm.DB {
 	t.Helper()
+	if file, ok := strings.CutPrefix(cfg.URL, "sqlite://"); ok {
+		if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
+			unfold(t, file)
+		}
+	}
 	db := openEmpty(t, cfg)
 	must(t, db.Migrate(t.Context()))
 	return db
