@@ -18,7 +18,9 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.dat
 # no code of ours calls. Unoptimised that takes seconds instead of minutes. The
 # SQLite that we do call is C made Go: one connection has it at a time, and
 # watching each of its reads would take three times as long as all else in a test.
-RACE     := CGO_ENABLED=1 CGO_CFLAGS=-O0 go test -race -gcflags=modernc.org/sqlite/lib=-race=false -shuffle=on
+# Codecs of pictures share nothing either.
+UNSHARED := -gcflags=modernc.org/sqlite/lib=-race=false -gcflags=image/...=-race=false -gcflags=golang.org/x/image/...=-race=false
+RACE     := CGO_ENABLED=1 CGO_CFLAGS=-O0 go test -race $(UNSHARED) -shuffle=on
 FUZZTIME ?= 10s
 
 .PHONY: help

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,9 +20,12 @@ import (
 	"gatehouse/domain/fault"
 )
 
+// loaded is the document that tests read and none changes.
+var loaded = sync.OnceValues(api.Load)
+
 func load(t *testing.T) *openapi3.T {
 	t.Helper()
-	doc, err := api.Load()
+	doc, err := loaded()
 	if err != nil {
 		t.Fatal(err)
 	}
