@@ -3,12 +3,12 @@ package session
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"gatehouse/application/grant"
 	"gatehouse/domain/fault"
 	"gatehouse/domain/onetime"
+	"gatehouse/domain/session"
 	"gatehouse/domain/token"
 	"gatehouse/ports/inbound"
 	"gatehouse/ports/outbound"
@@ -52,14 +52,12 @@ func (r *Redeemer) Do(ctx context.Context, cmd inbound.RedeemStepUp) (inbound.Ap
 
 // redeem uses a token up, unless the session it was granted to is over.
 func redeem(ctx context.Context, st outbound.Stores, c token.Claims, now time.Time) error {
-	a, err := st.Sessions.Access(ctx, c.Session)
+	err := stillIn(ctx, st, session.Caller{PrincipalID: c.Subject, SessionID: c.Session}, now)
 	switch {
-	case errors.Is(err, outbound.ErrNotFound):
+	case errors.Is(err, fault.SessionExpired):
 		return fault.New(fault.StepUpTokenInvalid).Because(err)
 	case err != nil:
-		return fmt.Errorf("read session: %w", err)
-	case !a.Session.Live(now), a.Session.PrincipalID != c.Subject, a.Disabled:
-		return fault.New(fault.StepUpTokenInvalid)
+		return err
 	}
 	err = st.OneTime.Use(ctx, onetime.BoundStepUp, grant.BoundHash(c.ID), now)
 	if errors.Is(err, outbound.ErrStale) {

@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"gatehouse/application/account"
@@ -99,16 +98,11 @@ func (s *StepperUp) stillNew(guest *principal.Principal) error {
 // stillIn refuses with SESSION_EXPIRED when the caller's session ended after
 // the access check.
 func stillIn(ctx context.Context, st outbound.Stores, c session.Caller, now time.Time) error {
-	a, err := st.Sessions.Access(ctx, c.SessionID)
-	switch {
-	case errors.Is(err, outbound.ErrNotFound):
+	err := account.StillIn(ctx, st, c, now)
+	if errors.Is(err, fault.AccessTokenExpired) {
 		return fault.New(fault.SessionExpired).Because(err)
-	case err != nil:
-		return fmt.Errorf("read session: %w", err)
-	case !a.Session.Live(now), a.Session.PrincipalID != c.PrincipalID, a.Disabled:
-		return fault.New(fault.SessionExpired)
 	}
-	return nil
+	return err
 }
 
 // believe grants the token unless the password was changed, or the session
